@@ -1,0 +1,23 @@
+import { z } from 'zod'
+
+export const SPLIT_PARTS = ['train', 'val', 'test'] as const
+export type SplitPart = (typeof SPLIT_PARTS)[number]
+
+export const LabelValue = z.union([z.literal(0), z.literal(1), z.null()])
+/** Label name → 1 present, 0 absent, null unknown (masked). Multi-class cases are one-hot. */
+export const Labels = z.record(z.string(), LabelValue)
+export type Labels = z.infer<typeof Labels>
+export const Attributes = z.record(z.string(), z.union([z.string(), z.number(), z.null()]))
+export type Attributes = z.infer<typeof Attributes>
+
+/** A line of `cases.jsonl`: one labelled unit of evaluation. `images` are paths relative to the data root. */
+export const Case = z.strictObject({
+  case_id: z.string().min(1),
+  patient_id: z.string().min(1),
+  study_id: z.string().optional(),
+  images: z.array(z.string()).min(1),
+  labels: Labels,
+  attributes: Attributes,
+  split: z.enum(SPLIT_PARTS).optional().describe('The part that the data set itself puts the case in.'),
+})
+export type Case = z.infer<typeof Case>

@@ -1,0 +1,149 @@
+import { z } from 'zod'
+
+/** How a table's columns become labels. */
+export const LabelColumns = z.union([
+  z.strictObject({
+    column: z.string().describe('A string column holding the label name, or several joined by `separator`.'),
+    separator: z.string().min(1).optional().describe("Splits one cell into several labels, e.g. '|'."),
+    negative: z.array(z.string()).default([]).describe('Values that mean: none of the labels.'),
+    unknown: z.array(z.string()).default([]).describe('Values masked in loss and metrics.'),
+    map: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Value in the file → label name in the task, where they differ.'),
+  }),
+  z.strictObject({
+    columns: z.record(z.string(), z.string()).describe('Label name → 0/1 column.'),
+    unknown: z
+      .array(z.string())
+      .default([])
+      .describe("Cell values masked in loss and metrics, e.g. ['', '-1']."),
+  }),
+])
+export type LabelColumns = z.infer<typeof LabelColumns>
+
+export const CsvSource = z.strictObject({
+  kind: z.literal('csv'),
+  file: z.string().describe('The table, relative to data.root. Tab-separated when it ends in .tsv.'),
+  image: z
+    .string()
+    .describe(
+      "Column of image paths, relative to data.root; or a folder's files by stem when they lack an extension.",
+    ),
+  images_dir: z.string().default('').describe('Folder below data.root that image paths are relative to.'),
+  case_id: z.string().optional().describe('Column of case ids; else the image path without its extension.'),
+  patient: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('Column of patient ids; null treats every image as its own patient and warns.'),
+  study: z.string().optional().describe('Column of study ids.'),
+  labels: LabelColumns,
+  attributes: z.array(z.string()).default([]).describe('Columns kept as attributes, for subgroups.'),
+})
+
+export const FolderSource = z.strictObject({
+  kind: z.literal('folder'),
+  patient: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      "Regular expression on the root-relative path; its first group is the patient id, e.g. '(patient\\\\d+)'.",
+    ),
+  negative: z.array(z.string()).default([]).describe('Class folders that mean: none of the labels.'),
+})
+
+export const ChestXray14Source = z.strictObject({ kind: z.literal('chestxray14') })
+export const MhistSource = z.strictObject({ kind: z.literal('mhist') })
+
+/** Synthetic, radiograph-like images with known truth; written in the NIH layout and read by `chestxray14`. */
+export const PhantomSource = z.strictObject({
+  kind: z.literal('phantom'),
+  patients: z.int().min(4).default(200).describe('Synthetic patients.'),
+  images_per_patient: z
+    .tuple([z.int().positive(), z.int().positive()])
+    .default([1, 4])
+    .describe('Fewest and most images a patient.'),
+  size: z.int().min(32).default(128).describe('Rows and columns of each image.'),
+  seed: z.int().min(0).default(0).describe('The same seed gives the same bytes.'),
+  prevalence: z.number().gt(0).lt(1).default(0.4).describe('Share of images with each finding.'),
+  difficulty: z.number().min(0).max(1).default(0.3).describe('0: findings plain to see; 1: invisible.'),
+  shared_patients: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Patients planted in both parts of the official split.'),
+  marker_shortcut: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('0: the laterality marker is independent of the findings; 1: it gives them away.'),
+})
+export type PhantomSource = z.infer<typeof PhantomSource>
+
+export const Source = z.discriminatedUnion('kind', [
+  CsvSource,
+  FolderSource,
+  ChestXray14Source,
+  MhistSource,
+  PhantomSource,
+])
+export type Source = z.infer<typeof Source>
+export type CsvSource = z.infer<typeof CsvSource>
+export type FolderSource = z.infer<typeof FolderSource>
+
+const fraction = z.number().min(0).lt(1)
+const seed = z.int().min(0).default(0)
+export const Split = z.union([
+  z.strictObject({
+    val: fraction.default(0.15).describe('Share of patients in the validation split.'),
+    test: fraction.default(0.2).describe('Share of patients in the test split.'),
+    seed,
+  }),
+  z.strictObject({
+    column: z.string().describe('Column with values train, val/valid/validation, test.'),
+    val: fraction
+      .default(0)
+      .describe('Share of the training patients split off for validation when the column names none.'),
+    seed,
+  }),
+  z.strictObject({
+    official: z.literal(true).describe("The data set's own split."),
+    val: fraction
+      .default(0.15)
+      .describe('Share of the training patients split off for validation when the data set names none.'),
+    seed,
+  }),
+  z.strictObject({
+    folds: z
+      .int()
+      .min(2)
+      .describe('Patient-grouped cross-validation folds; the fold named is the validation split.'),
+    fold: z.int().min(0).default(0),
+    seed,
+  }),
+])
+export type Split = z.infer<typeof Split>
+
+export const DataConfig = z.strictObject({
+  root: z
+    .string()
+    .describe('Folder of the data set, relative to the recipe. The phantom is generated there.'),
+  source: Source,
+  split: Split.prefault({ val: 0.15, test: 0.2, seed: 0 }),
+  deidentify: z
+    .boolean()
+    .default(false)
+    .describe('Keep paths and ids in private/ only; true for DICOM sources unless set.'),
+  allow_leaks: z
+    .boolean()
+    .default(false)
+    .describe('Train although a given split shares patients between its parts; every report says so.'),
+  max_quarantined: z
+    .union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/)])
+    .default('1%')
+    .describe("Cases that may be unreadable before nothing is published: a count, or a share such as '1%'."),
+})
+export type DataConfig = z.infer<typeof DataConfig>

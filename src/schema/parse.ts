@@ -1,0 +1,152 @@
+import type { z } from 'zod'
+import { SchemaError } from './errors.ts'
+import { Recipe } from './recipe.ts'
+
+/**
+ * A recipe from its parsed YAML, every default filled. Bare names become `{ kind: name }`.
+ *
+ * @param where named in the error, usually the file
+ * @throws {SchemaError} listing every mistake at once, each with its path and the nearest known key
+ */
+export function parseRecipe(value: unknown, where: string): Recipe {
+  return parse(Recipe, expandNames(value), where)
+}
+
+/** Parses `value`, or throws a SchemaError that lists every mistake with its path. */
+export function parse<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
+  const result = schema.safeParse(value, { reportInput: true })
+  if (result.success) return result.data
+  const lines = explainIssues(result.error.issues, schema, value).map((line) => `  ${line}`)
+  const noun = lines.length === 1 ? 'mistake' : 'mistakes'
+  throw new SchemaError(`${lines.length} ${noun} in ${where}:\n${lines.join('\n')}`)
+}
+
+const NAMED = [
+  ['data', 'source'],
+  ['model'],
+  ['train', 'optimizer'],
+  ['train', 'loss'],
+  ['train', 'schedule'],
+  ['launch'],
+  ['task'],
+]
+
+/** A variant is a name or `{ kind: name, … }`. `auto` stays a name. */
+function expandNames(value: unknown): unknown {
+  if (!isObject(value)) return value
+  const copy = structuredClone(value)
+  for (const path of NAMED) {
+    const key = path.at(-1)!
+    const parent = path.slice(0, -1).reduce<unknown>((at, k) => (isObject(at) ? at[k] : undefined), copy)
+    if (isObject(parent) && typeof parent[key] === 'string' && parent[key] !== 'auto')
+      parent[key] = { kind: parent[key] }
+  }
+  return copy
+}
+
+function explainIssues(issues: readonly z.core.$ZodIssue[], root: z.ZodType, value: unknown): string[] {
+  return issues.flatMap((issue) => explainIssue(issue, [], root, value))
+}
+
+function explainIssue(
+  issue: z.core.$ZodIssue,
+  prefix: PropertyKey[],
+  root: z.ZodType,
+  value: unknown,
+): string[] {
+  const path = [...prefix, ...issue.path]
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // The branch that the user most likely meant: the fewest mistakes, unknown keys weighing most.
+    const cost = (branch: z.core.$ZodIssue[]) =>
+      branch.reduce(
+        (sum, i) => sum + (i.code === 'unrecognized_keys' ? 2 * i.keys.length : i.path.length === 0 ? 10 : 1),
+        0,
+      )
+    const best = issue.errors.reduce((a, b) => (cost(b) < cost(a) ? b : a))
+    return best.flatMap((inner) => explainIssue(inner, path, root, value))
+  }
+  const at = path.length > 0 ? path.map(String).join('.') : '(top level)'
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const near = nearest(key, knownKeys(root, path))
+      return `${[...path, key].map(String).join('.')}: unknown key${near ? `; did you mean "${near}"?` : ''}`
+    })
+  }
+  if (issue.code === 'invalid_union' && 'note' in issue) {
+    const options = discriminators(root, path)
+    const found = valueAt(value, path)
+    const near = typeof found === 'string' ? nearest(found, options) : undefined
+    return [
+      `${at}: ${found === undefined ? 'is missing' : `${JSON.stringify(found)} is not known`}` +
+        `${options.length ? `; one of ${options.join(', ')}` : ''}${near ? `; did you mean "${near}"?` : ''}`,
+    ]
+  }
+  if (issue.code === 'invalid_type' && valueAt(value, path) === undefined)
+    return [`${at}: is missing (${issue.expected})`]
+  const found = valueAt(value, path)
+  const shown = found === undefined || typeof found === 'object' ? '' : `, found ${JSON.stringify(found)}`
+  return [`${at}: ${issue.message.replace(/^Invalid input: /, '')}${shown}`]
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) =>
+      at !== null && typeof at === 'object' ? (at as Record<PropertyKey, unknown>)[key] : undefined,
+    value,
+  )
+}
+
+type Def = {
+  type: string
+  innerType?: z.ZodType
+  options?: z.ZodType[]
+  shape?: Record<string, z.ZodType>
+  element?: z.ZodType
+  discriminator?: string
+  values?: unknown[]
+}
+const def = (schema: z.ZodType) => schema._zod.def as unknown as Def
+
+/** The schema's alternatives at a path, wrappers and unions opened. */
+function schemasAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType[] {
+  const d = def(schema)
+  if (d.innerType) return schemasAt(d.innerType, path)
+  if (d.options) return d.options.flatMap((option) => schemasAt(option, path))
+  if (path.length === 0) return [schema]
+  const [key, ...rest] = path
+  const next = d.shape?.[String(key)] ?? d.element
+  return next ? schemasAt(next, rest) : []
+}
+
+function knownKeys(root: z.ZodType, path: readonly PropertyKey[]): string[] {
+  return schemasAt(root, path).flatMap((schema) => Object.keys(def(schema).shape ?? {}))
+}
+
+/** Values that a discriminator key takes over all branches; `path` ends with that key. */
+function discriminators(root: z.ZodType, path: readonly PropertyKey[]): string[] {
+  return [...new Set(schemasAt(root, path).flatMap((schema) => (def(schema).values ?? []).map(String)))]
+}
+
+function nearest(word: string, known: readonly string[]): string | undefined {
+  const ranked = [...new Set(known)]
+    .map((k) => [editDistance(word.toLowerCase(), k.toLowerCase()), k] as const)
+    .sort((a, b) => a[0] - b[0])
+  const first = ranked[0]
+  return first && first[0] <= Math.max(2, Math.floor(word.length / 3)) ? first[1] : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}

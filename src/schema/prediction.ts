@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { Attributes, Labels } from './case.ts'
+
+const perLabel = z.record(z.string(), z.number())
+/** A line of `predictions/<split>.jsonl`: logits as the network gives them, scores after activation. */
+export const Prediction = z.strictObject({
+  case_id: z.string(),
+  patient_id: z.string(),
+  labels: Labels,
+  logits: perLabel,
+  scores: perLabel,
+  attributes: Attributes,
+})
+export type Prediction = z.infer<typeof Prediction>

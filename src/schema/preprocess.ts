@@ -1,0 +1,76 @@
+import { z } from 'zod'
+
+/** Version of the code behind `preprocess`: raise it whenever the stored bytes of any input change. */
+export const PREPROCESS_CODE_VERSION = 1
+
+export const StainNormalization = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('reinhard'),
+    target_mean: z
+      .tuple([z.number(), z.number(), z.number()])
+      .describe('Mean of l, alpha, beta of the target stain.'),
+    target_std: z
+      .tuple([z.number(), z.number(), z.number()])
+      .describe('Standard deviation of l, alpha, beta of the target stain.'),
+  }),
+  z.strictObject({
+    kind: z.literal('macenko'),
+    target_stains: z
+      .tuple([z.tuple([z.number(), z.number(), z.number()]), z.tuple([z.number(), z.number(), z.number()])])
+      .describe('Optical-density RGB unit vectors of haematoxylin and eosin in the target.'),
+    target_max: z
+      .tuple([z.number(), z.number()])
+      .describe('99th percentile of each stain concentration in the target.'),
+  }),
+])
+
+/**
+ * Everything that turns a file's bytes into the stored tensor, complete: no key has a default here, so that a
+ * package read in ten years means the same. `preprocess(bytes, spec)` in `src/imaging` is its only reader.
+ */
+export const PreprocessSpec = z.strictObject({
+  kind: z.literal('image').describe('2D image; volumes are another kind.'),
+  size: z
+    .tuple([z.int().positive(), z.int().positive()])
+    .describe('Rows and columns [y, x] of the stored tensor.'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .describe('1 grey (ITU-R 601 luma of RGB), 3 RGB (grey is repeated).'),
+  fit: z
+    .enum(['squash', 'pad', 'crop'])
+    .describe('Aspect ratio: ignored, kept with symmetric padding, kept with a central crop.'),
+  resample: z.enum(['bilinear', 'bicubic']).describe("Resize filter, antialiased, equal to Pillow's."),
+  antialias: z
+    .boolean()
+    .describe('Widen the filter when shrinking, as Pillow does. False reproduces models trained without.'),
+  pad_value: z.int().min(0).max(255).describe('Fill of `fit: pad`, as a fraction n/255 of the stored range.'),
+  window: z
+    .strictObject({ low: z.number(), high: z.number() })
+    .refine((w) => w.high > w.low, 'window.high must exceed window.low')
+    .nullable()
+    .describe(
+      'Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are.',
+    ),
+  exif_orientation: z.boolean().describe('Turn the image as its EXIF tag says.'),
+  flip: z
+    .array(z.enum(['y', 'x']))
+    .describe('Array axes reversed after decoding, for models trained on mirrored arrays.'),
+  channel_order: z
+    .enum(['rgb', 'bgr'])
+    .describe('Order of stored channels; bgr for models trained through OpenCV.'),
+  stain: StainNormalization.nullable().describe('Stain normalisation of RGB tiles, applied before resizing.'),
+  dtype: z.enum(['uint8', 'int16']).describe('Stored type. int16 maps the window to -32768..32767.'),
+})
+export type PreprocessSpec = z.infer<typeof PreprocessSpec>
+
+/**
+ * The first node of the network's graph, in training and in ONNX: value = (stored + offset) * scale, then
+ * (value - mean) / std per channel. Values are in 0..1.
+ */
+export const InputNormalization = z.strictObject({
+  offset: z.number().describe('Added to the stored value: 0 for uint8, 32768 for int16.'),
+  scale: z.number().positive().describe('1/255 for uint8, 1/65535 for int16.'),
+  mean: z.array(z.number()).min(1).describe('Per channel, in 0..1.'),
+  std: z.array(z.number().positive()).min(1).describe('Per channel, in 0..1.'),
+})
+export type InputNormalization = z.infer<typeof InputNormalization>

@@ -1,0 +1,126 @@
+import { z } from 'zod'
+import { Augment } from './augment.ts'
+import { DataConfig } from './data.ts'
+import { Model } from './model.ts'
+import { StainNormalization } from './preprocess.ts'
+import { Task } from './task.ts'
+import { TrainConfig } from './train.ts'
+
+const size = z.union([z.int().positive(), z.tuple([z.int().positive(), z.int().positive()])])
+
+/** The recipe's `prepare`: what `PreprocessSpec` is resolved from. */
+export const PrepareConfig = z.strictObject({
+  size: size.default(224).describe('n, or [y, x].'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .default(1)
+    .describe('1 grey, 3 RGB.'),
+  fit: z
+    .enum(['squash', 'pad', 'crop'])
+    .default('squash')
+    .describe('Aspect ratio: ignored, kept with padding, kept with a central crop.'),
+  resample: z.enum(['bilinear', 'bicubic']).default('bilinear'),
+  antialias: z.boolean().default(true),
+  pad_value: z.int().min(0).max(255).default(0),
+  window: z
+    .union([
+      z.literal('auto'),
+      z
+        .strictObject({ low: z.number(), high: z.number() })
+        .refine((w) => w.high > w.low, 'high must exceed low'),
+    ])
+    .default('auto')
+    .describe(
+      'Source values mapped to the stored range. auto: 8-bit as is; above, 0 to the next 2^n - 1 over a sample.',
+    ),
+  exif_orientation: z.boolean().default(true),
+  flip: z.array(z.enum(['y', 'x'])).default([]),
+  channel_order: z.enum(['rgb', 'bgr']).default('rgb'),
+  stain: z
+    .union([z.literal('none'), z.enum(['reinhard', 'macenko']), StainNormalization])
+    .default('none')
+    .describe('By name: towards the published target of the method.'),
+  dtype: z
+    .enum(['auto', 'uint8', 'int16'])
+    .default('auto')
+    .describe('Stored type. auto: uint8 for 8-bit sources, int16 above.'),
+  normalize: z
+    .union([
+      z.enum(['dataset', 'imagenet', 'none']),
+      z.strictObject({ mean: z.array(z.number()), std: z.array(z.number().positive()) }),
+    ])
+    .default('dataset')
+    .describe(
+      "First node of the network: dataset = the training split's mean and std. Not part of the stored pixels.",
+    ),
+  shard_mb: z.number().positive().default(64).describe('Largest shard, MB.'),
+})
+export type PrepareConfig = z.infer<typeof PrepareConfig>
+
+export const THRESHOLD_METRICS = [
+  'sensitivity',
+  'specificity',
+  'precision',
+  'f1',
+  'balanced_accuracy',
+  'youden',
+] as const
+const thresholdMetric = z.enum(THRESHOLD_METRICS)
+export const OperatingPointRule = z.strictObject({
+  maximize: thresholdMetric.default('youden'),
+  subject_to: z
+    .partialRecord(thresholdMetric, z.number().min(0).max(1))
+    .default({})
+    .describe('Least value of other metrics.'),
+})
+export type OperatingPointRule = z.infer<typeof OperatingPointRule>
+
+export const EvaluateConfig = z.strictObject({
+  operating_point: OperatingPointRule.prefault({}),
+  bootstrap: z.int().min(100).default(2000).describe('Patient-clustered resamples behind each interval.'),
+  confidence: z.number().gt(0.5).lt(1).default(0.95),
+  seed: z.int().min(0).default(0),
+  subgroups: z.array(z.string()).default([]).describe('Attributes whose groups get metrics of their own.'),
+})
+export type EvaluateConfig = z.infer<typeof EvaluateConfig>
+
+export const PackageConfig = z.strictObject({
+  checkpoint: z.enum(['best', 'latest']).default('best'),
+  certify_cases: z
+    .int()
+    .min(1)
+    .default(64)
+    .describe('Validation cases whose raw files are scored again for the certificate.'),
+  tolerance: z.number().positive().default(1e-4).describe('Largest difference in probability.'),
+})
+
+export const LocalLaunch = z.strictObject({
+  kind: z.literal('local'),
+  nodes: z.literal(1).default(1),
+  processes_per_node: z
+    .union([z.literal('auto'), z.int().positive()])
+    .default('auto')
+    .describe('Ranks; auto: one an accelerator, else one.'),
+  watchdog_seconds: z.number().positive().default(600).describe('Silence after which a rank counts as hung.'),
+})
+export const Launch = z.discriminatedUnion('kind', [LocalLaunch])
+export type Launch = z.infer<typeof Launch>
+
+/** A whole run as data. Only `name`, `data.root`, `data.source` and `task` have no default. */
+export const Recipe = z.strictObject({
+  $schema: z.string().optional(),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore')
+    .describe('Names the run folder.'),
+  data: DataConfig,
+  prepare: PrepareConfig.prefault({}),
+  task: Task,
+  model: Model.prefault({ kind: 'resnet18' }),
+  augment: Augment.prefault({}),
+  train: TrainConfig.prefault({}),
+  evaluate: EvaluateConfig.prefault({}),
+  package: PackageConfig.prefault({}),
+  launch: Launch.prefault({ kind: 'local' }),
+})
+export type Recipe = z.infer<typeof Recipe>

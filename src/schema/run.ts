@@ -1,0 +1,170 @@
+import { z } from 'zod'
+import { Augment } from './augment.ts'
+import { InputNormalization } from './preprocess.ts'
+import { sha256 } from './shard_set.ts'
+import { Loss, Optimizer, Schedule, SELECTION_METRICS } from './train.ts'
+
+export const EngineTask = z.strictObject({
+  kind: z.literal('classify'),
+  labels: z.array(z.string()),
+  exclusive: z.boolean(),
+})
+export const EngineModel = z.discriminatedUnion('family', [
+  z.strictObject({
+    family: z.literal('timm'),
+    kind: z.string(),
+    weights: z.string(),
+    drop_rate: z.number(),
+    drop_path_rate: z.number(),
+  }),
+  z.strictObject({
+    family: z.literal('mlp'),
+    hidden: z.array(z.int()),
+    dropout: z.number(),
+    weights: z.string(),
+  }),
+  z.strictObject({
+    family: z.literal('file'),
+    file: z.string().describe('Relative to the run folder: the copy.'),
+    sha256,
+    name: z.string(),
+    args: z.record(z.string(), z.json()),
+    weights: z.string(),
+  }),
+])
+export const EngineData = z.strictObject({
+  shard_set: z.string().describe('Absolute path of the shard set.'),
+  set_id: sha256,
+  labels_id: sha256,
+  split_id: sha256,
+  sample_shape: z.tuple([z.int(), z.int(), z.int()]).describe('[C, H, W].'),
+  dtype: z.enum(['uint8', 'int16']),
+  normalization: InputNormalization,
+})
+/** `train` with nothing left open but what only the training node knows (`auto`, resolved once by probe). */
+export const EngineTrain = z.strictObject({
+  epochs: z.number(),
+  global_batch: z.int(),
+  accumulate: z.int(),
+  lr: z.number(),
+  optimizer: Optimizer,
+  loss: Loss,
+  schedule: Schedule,
+  clip_norm: z.number().nullable(),
+  ema: z.number().nullable(),
+  early_stopping_patience: z.int().nullable(),
+  select: z.enum(SELECTION_METRICS),
+  validate_every: z.number(),
+  checkpoint_every_minutes: z.number(),
+  keep_checkpoints: z.int(),
+  precision: z.enum(['auto', 'fp32', 'bf16', 'fp16']),
+  compile: z.boolean(),
+  deterministic: z.boolean(),
+  device: z.enum(['auto', 'cpu', 'cuda', 'mps']),
+  parallel: z.enum(['ddp']),
+  streams: z.int(),
+  shuffle_window: z.int(),
+  sync_batch_norm: z.boolean(),
+  seed: z.int(),
+})
+export const Provenance = z.strictObject({
+  fiducial_version: z.string(),
+  commit: z.string().nullable(),
+  dirty: z.boolean().nullable(),
+  node_lock_sha256: z.string().nullable(),
+  python_lock_sha256: z.string().nullable(),
+  created: z.string().describe('ISO 8601, UTC.'),
+})
+export type Provenance = z.infer<typeof Provenance>
+
+/** `run.json`: everything a run depends on. The engine has no defaults and rejects missing or unknown keys. */
+export const RunConfig = z.strictObject({
+  format: z.literal(1),
+  name: z.string(),
+  recipe_hash: sha256.describe('Of the recipe with every default filled in.'),
+  task: EngineTask,
+  data: EngineData,
+  model: EngineModel,
+  augment: Augment,
+  train: EngineTrain,
+  provenance: Provenance,
+})
+export type RunConfig = z.infer<typeof RunConfig>
+
+/** `checkpoints/{latest,best}.json`. */
+export const CheckpointPointer = z.strictObject({
+  step: z.int(),
+  epoch: z.number(),
+  folder: z.string().describe('Relative to checkpoints/.'),
+  metrics: z.record(z.string(), z.number().nullable()),
+})
+export type CheckpointPointer = z.infer<typeof CheckpointPointer>
+
+/** `lock.json`: who writes the run. The generation rises at each start and is checked before each checkpoint. */
+export const RunLock = z.strictObject({
+  generation: z.int(),
+  pid: z.int(),
+  host: z.string(),
+  time: z.string(),
+})
+
+const time = z.number().describe('Unix seconds.')
+const count = z.int().min(0)
+/** A line of `events.jsonl`; the last line for a (type, step) wins. */
+export const RunEvent = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('start'),
+    step: count,
+    total_steps: count,
+    world_size: count,
+    device: z.string(),
+    precision: z.string(),
+    threads: count,
+    torch: z.string(),
+    num_train: count,
+    num_val: count,
+    num_parameters: count,
+    time,
+  }),
+  z.strictObject({ type: z.literal('resume'), step: count, time }),
+  z.strictObject({
+    type: z.literal('step'),
+    step: count,
+    epoch: z.number(),
+    loss: z.number(),
+    lr: z.number(),
+    samples_per_second: z.number(),
+    data_wait_fraction: z.number(),
+    time,
+  }),
+  z.strictObject({
+    type: z.literal('validation'),
+    step: count,
+    epoch: z.number(),
+    metrics: z.record(z.string(), z.number().nullable()),
+    is_best: z.boolean(),
+    seconds: z.number(),
+    time,
+  }),
+  z.strictObject({
+    type: z.literal('checkpoint'),
+    step: count,
+    folder: z.string(),
+    seconds: z.number(),
+    time,
+  }),
+  z.strictObject({ type: z.literal('warning'), step: count, message: z.string(), time }),
+  z.strictObject({
+    type: z.literal('end'),
+    step: count,
+    status: z.enum(['finished', 'early_stopped', 'stopped', 'failed']),
+    message: z.string().nullable(),
+    seconds: z
+      .record(z.string(), z.number())
+      .describe(
+        'Where this process spent its time: data, augment, forward, backward, optimizer, validation, checkpoint, other.',
+      ),
+    time,
+  }),
+])
+export type RunEvent = z.infer<typeof RunEvent>

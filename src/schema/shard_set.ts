@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { Attributes, Labels } from './case.ts'
+import { InputNormalization, PreprocessSpec } from './preprocess.ts'
+
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const shape = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
+
+/** `index.json`, the manifest of a shard set, written last. */
+export const ShardIndex = z.strictObject({
+  format: z.literal(1),
+  set_id: sha256,
+  preprocess: PreprocessSpec,
+  code_version: z.int(),
+  num_cases: z.int().min(0),
+  sample_shape: shape.describe('[C, H, W] of each stored sample.'),
+  dtype: z.enum(['uint8', 'int16']),
+  shards: z.array(
+    z.strictObject({
+      file: z.string().describe("Relative to the set, e.g. 'shards/00000.safetensors'."),
+      num_cases: z.int().positive(),
+      bytes: z.int().positive(),
+      sha256,
+    }),
+  ),
+})
+export type ShardIndex = z.infer<typeof ShardIndex>
+
+/** A line of `shards/00000.cases.jsonl`; `tensor` is `image` [N, C, H, W] and `row` its first index. */
+export const ShardCase = z.strictObject({
+  case_id: z.string(),
+  tensor: z.literal('image'),
+  row: z.int().min(0),
+  shape,
+  dtype: z.enum(['uint8', 'int16']),
+  sha256: sha256.describe('Of the source file.'),
+})
+export type ShardCase = z.infer<typeof ShardCase>
+
+/** A line of `quarantine.jsonl`. */
+export const Quarantined = z.strictObject({
+  case_id: z.string(),
+  file: z.string(),
+  reason: z.string().describe('What is wrong and what to do.'),
+})
+export type Quarantined = z.infer<typeof Quarantined>
+
+/** `fingerprint.json`: what the stored data look like; packages carry it. */
+export const Fingerprint = z.strictObject({
+  num_cases: z.int(),
+  source_formats: z.record(z.string(), z.int()).describe('Format name → files, e.g. png/8-bit/grey.'),
+  source_height: z.strictObject({ min: z.int(), median: z.number(), max: z.int() }),
+  source_width: z.strictObject({ min: z.int(), median: z.number(), max: z.int() }),
+  mean: z.array(z.number()).describe('Per channel over all stored pixels, in 0..1.'),
+  std: z.array(z.number()),
+})
+export type Fingerprint = z.infer<typeof Fingerprint>
+
+/**
+ * `tables/labels-<id>/`: `cases.jsonl`, one `TableCase` a line in shard order (shard by shard, row by row), and
+ * `labels.safetensors` with `labels` int8 [N, L]: 1, 0, or -1 unknown. `labels.json` is written last.
+ */
+export const LabelsTable = z.strictObject({
+  format: z.literal(1),
+  set_id: sha256,
+  labels_id: sha256,
+  labels: z.array(z.string()),
+  num_cases: z.int(),
+})
+export const TableCase = z.strictObject({
+  case_id: z.string(),
+  patient_id: z.string(),
+  labels: Labels,
+  attributes: Attributes,
+})
+export type TableCase = z.infer<typeof TableCase>
+
+const partCounts = z.strictObject({ train: z.int(), val: z.int(), test: z.int() })
+/**
+ * `tables/split-<id>/`: `split.safetensors` with `part` uint8 [N] in shard order: 0 none, 1 train, 2 val, 3 test;
+ * `split.json` is written last.
+ */
+export const SplitTable = z.strictObject({
+  format: z.literal(1),
+  set_id: sha256,
+  split_id: sha256,
+  labels_id: sha256,
+  kind: z.enum(['random', 'column', 'official', 'folds']),
+  cases: partCounts,
+  patients: partCounts,
+  leaks: z.array(
+    z.strictObject({ kind: z.string(), case_ids: z.array(z.string()), splits: z.array(z.string()) }),
+  ),
+  normalization: InputNormalization.describe("The training split's mean and std, or what the recipe names."),
+})
+export type LabelsTable = z.infer<typeof LabelsTable>
+export type SplitTable = z.infer<typeof SplitTable>
+/** Codes of `part` in `split.safetensors`. */
+export const PART_CODES = { train: 1, val: 2, test: 3 } as const

@@ -1,0 +1,13 @@
+import { z } from 'zod'
+
+export const ClassifyTask = z.strictObject({
+  kind: z.literal('classify'),
+  labels: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe('Findings or classes, in output order. One label = binary; several = multi-label.'),
+  exclusive: z.boolean().default(false).describe('Multi-class: exactly one label holds (softmax).'),
+})
+/** The recipe's `task`. */
+export const Task = z.discriminatedUnion('kind', [ClassifyTask])
+export type Task = z.infer<typeof Task>

@@ -1,0 +1,77 @@
+import { dirname, resolve } from 'node:path'
+import { parse as parseYaml, YAMLParseError } from 'yaml'
+import { SchemaError, UserError } from '../schema/errors.ts'
+import { parseRecipe } from '../schema/parse.ts'
+import type { Recipe } from '../schema/recipe.ts'
+import { readTextIfExists, sha256 } from '../storage/local.ts'
+
+export interface LoadedRecipe {
+  recipe: Recipe
+  /** Absolute path of the file, its folder, and the data root. */
+  path: string
+  dir: string
+  root: string
+  /** As written, kept in the run. */
+  text: string
+  /** SHA-256 of the recipe with every default filled in; a comment or a spelled-out default does not change it. */
+  hash: string
+}
+
+/**
+ * Reads a recipe, applies `--set path=value` overrides, fills every default.
+ *
+ * @throws {SchemaError} with every mistake at once
+ */
+export async function loadRecipe(path: string, overrides: readonly string[] = []): Promise<LoadedRecipe> {
+  const absolute = resolve(path)
+  const text = await readTextIfExists(absolute)
+  if (text === null)
+    throw new UserError(`There is no recipe at ${path}.\n  do: write one with "fiducial init <folder>".`)
+  let value: unknown
+  try {
+    value = parseYaml(text)
+  } catch (cause) {
+    if (!(cause instanceof YAMLParseError)) throw cause
+    throw new SchemaError(`${path} is not YAML: ${cause.message}`, { cause })
+  }
+  for (const override of overrides) value = applyOverride(value, override)
+  const recipe = parseRecipe(value, path)
+  const dir = dirname(absolute)
+  return {
+    recipe,
+    path: absolute,
+    dir,
+    root: resolve(dir, recipe.data.root),
+    text,
+    hash: sha256(JSON.stringify(sortKeys(recipe))),
+  }
+}
+
+/** `train.lr=3e-4` set in a copy of the recipe; the value is YAML. */
+export function applyOverride(value: unknown, override: string): unknown {
+  const equals = override.indexOf('=')
+  if (equals < 1) throw new UserError(`--set ${override}: expected path=value, e.g. --set train.lr=3e-4`)
+  const keys = override.slice(0, equals).split('.')
+  const copy = structuredClone(value ?? {}) as Record<string, unknown>
+  let at = copy
+  for (const key of keys.slice(0, -1)) {
+    if (key === '__proto__' || key === 'constructor') throw new UserError(`--set ${override}: no such key`)
+    const next = at[key]
+    if (typeof next === 'string') at[key] = { kind: next }
+    else if (next === null || typeof next !== 'object') at[key] = {}
+    at = at[key] as Record<string, unknown>
+  }
+  at[keys.at(-1)!] = parseYaml(override.slice(equals + 1))
+  return copy
+}
+
+/** Keys in sorted order at every level, so that equal recipes have equal text. */
+export function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => [k, sortKeys(v)]),
+  )
+}
