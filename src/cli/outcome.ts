@@ -1,0 +1,32 @@
+import { UserError } from '../schema/errors.ts'
+
+/** Writes a verb's result to stdout and waits until it has left the process. */
+export async function deliver(text: string, before: () => void = () => {}): Promise<void> {
+  before()
+  if (text === '') return
+  await new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()))
+}
+
+/**
+ * Reports a failed verb and says the exit code: the message alone for a user's mistake, the stack for ours. With
+ * `json` stdout carries `{ error, exit_code }`, so that it is one JSON object whatever happens.
+ */
+export async function reportFailure(error: unknown, { json }: { json: boolean }): Promise<number> {
+  const exitCode = error instanceof UserError ? error.exitCode : 1
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof UserError) process.stderr.write(`${message}\n`)
+  else {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    process.stderr.write(
+      `${stack}${causes(error)}\n\nThis is a bug in fiducial: please report it with the lines above.\n`,
+    )
+  }
+  if (json) await deliver(JSON.stringify({ error: message, exit_code: exitCode }))
+  return exitCode
+}
+
+function causes(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (cause === undefined) return ''
+  return `\nCaused by: ${cause instanceof Error ? cause.stack : String(cause)}${causes(cause)}`
+}
