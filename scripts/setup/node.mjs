@@ -27,10 +27,14 @@ export async function setupNode(root) {
     env: { ONNXRUNTIME_NODE_INSTALL: 'skip' },
   })
   if (code !== 0) throw explainFailure('Installing the Node packages', output)
-  const node = existsSync(join(root, 'node_modules', '.bin', 'node')) ? join(root, 'node_modules', '.bin', 'node') : 'node'
+  const node = existsSync(join(root, 'node_modules', '.bin', 'node'))
+    ? join(root, 'node_modules', '.bin', 'node')
+    : 'node'
   const version = await run(node, ['--version'], { quiet: true })
   const [major, minor] = version.output.replace('v', '').split('.').map(Number)
   if (version.code !== 0 || (major ?? 0) < 22 || (major === 22 && (minor ?? 0) < 18))
-    throw new SetupError(`Node ${version.output.trim()} is too old and no newer one could be installed for this platform.\n  do: install Node 22.18 or newer.`)
+    throw new SetupError(
+      `Node ${version.output.trim()} is too old and no newer one could be installed for this platform.\n  do: install Node 22.18 or newer.`,
+    )
   await writeFile(stampFile, hash)
 }

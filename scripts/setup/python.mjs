@@ -26,9 +26,12 @@ export async function setupPython(root, options) {
   }
   const { python, version } = await findSystemPython()
   const { backend, reason } = resolveTorch(choice, await findGpu())
-  const size = backend === 'locked' ? SIZES.locked : backend === 'cpu' || backend === 'existing' ? SIZES.cpu : SIZES.cuda
+  const size =
+    backend === 'locked' ? SIZES.locked : backend === 'cpu' || backend === 'existing' ? SIZES.cpu : SIZES.cuda
   await checkDisk(root, size.disk)
-  say(`Python environment: Python ${version}, ${reason}; ${size.download} GB to download, ${size.disk} GB on disk.`)
+  say(
+    `Python environment: Python ${version}, ${reason}; ${size.download} GB to download, ${size.disk} GB on disk.`,
+  )
   const settings = await uvSettings(python)
   const uv = await findUv(root, python)
   await makeVenv(uv, venv, python, backend, settings)
@@ -56,15 +59,39 @@ async function findUv(root, python) {
   const lock = join(root, 'engine', 'uv.lock.txt')
   const pip = await run(python, ['-m', 'pip', '--version'], { quiet: true })
   if (pip.code === 0) {
-    const { code, output } = await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', target, '--require-hashes', '-r', lock])
+    const { code, output } = await run(python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--root-user-action=ignore',
+      '--target',
+      target,
+      '--require-hashes',
+      '-r',
+      lock,
+    ])
     if (code !== 0) throw explainFailure('Installing uv', output)
     return uv
   }
   const bootstrap = join(root, '.cache', 'bootstrap')
   const made = await run(python, ['-m', 'venv', bootstrap], { quiet: true })
   if (made.code !== 0)
-    throw new SetupError(`${python} has neither pip nor venv.\n  do: install them (Debian, Ubuntu: apt install python3-pip python3-venv), or install uv yourself.`)
-  const { code, output } = await run(join(bootstrap, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '-r', lock])
+    throw new SetupError(
+      `${python} has neither pip nor venv.\n  do: install them (Debian, Ubuntu: apt install python3-pip python3-venv), or install uv yourself.`,
+    )
+  const { code, output } = await run(join(bootstrap, 'bin', 'python'), [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--root-user-action=ignore',
+    '--require-hashes',
+    '-r',
+    lock,
+  ])
   if (code !== 0) throw explainFailure('Installing uv', output)
   return join(bootstrap, 'bin', 'uv')
 }
@@ -90,7 +117,13 @@ export async function uvSettings(python) {
   const pairs = [
     ['UV_DEFAULT_INDEX', pip['index-url']],
     ['UV_INDEX', pip['extra-index-url']],
-    ['UV_FIND_LINKS', pip['find-links']?.split(/\s+/).filter((at) => at.includes('://') || existsSync(at)).join(',')],
+    [
+      'UV_FIND_LINKS',
+      pip['find-links']
+        ?.split(/\s+/)
+        .filter((at) => at.includes('://') || existsSync(at))
+        .join(','),
+    ],
     ['SSL_CERT_FILE', pip.cert],
     ['HTTPS_PROXY', pip.proxy],
     ['HTTP_PROXY', pip.proxy],
@@ -106,7 +139,9 @@ async function makeVenv(uv, venv, python, backend, env) {
   if (backend === 'existing') {
     const torch = await run(python, ['-c', 'import torch; print(torch.__version__)'], { quiet: true })
     if (torch.code !== 0)
-      throw new SetupError(`--torch existing: ${python} has no torch.\n  do: activate the environment that has it, or name its Python in FIDUCIAL_SETUP_PYTHON.`)
+      throw new SetupError(
+        `--torch existing: ${python} has no torch.\n  do: activate the environment that has it, or name its Python in FIDUCIAL_SETUP_PYTHON.`,
+      )
     await rm(venv, { recursive: true, force: true })
     args.push('--system-site-packages')
   }
@@ -120,7 +155,9 @@ async function install(uv, root, venv, lockText, backend, env) {
   const what = 'Installing the Python packages'
   if (backend === 'locked') {
     const lock = join(root, 'engine', 'requirements.lock')
-    const { code, output } = await run(uv, ['pip', 'sync', '--require-hashes', '--python', python, lock], { env })
+    const { code, output } = await run(uv, ['pip', 'sync', '--require-hashes', '--python', python, lock], {
+      env,
+    })
     if (code !== 0) throw explainFailure(what, output)
     return
   }
@@ -133,9 +170,17 @@ async function install(uv, root, venv, lockText, backend, env) {
   await writeFile(torchFile, `${torch.join('\n')}\n`)
   if (backend !== 'existing') {
     say(`torch and torchvision come from PyTorch's own index, at the lock's versions, without its hashes.`)
-    const { code, output } = await run(uv, ['pip', 'install', '--torch-backend', backend, '--python', python, '-r', torchFile], { env })
+    const { code, output } = await run(
+      uv,
+      ['pip', 'install', '--torch-backend', backend, '--python', python, '-r', torchFile],
+      { env },
+    )
     if (code !== 0) throw explainFailure('Installing torch', output)
   }
-  const { code, output } = await run(uv, ['pip', 'install', '--require-hashes', '--no-deps', '--python', python, '-r', restFile], { env })
+  const { code, output } = await run(
+    uv,
+    ['pip', 'install', '--require-hashes', '--no-deps', '--python', python, '-r', restFile],
+    { env },
+  )
   if (code !== 0) throw explainFailure(what, output)
 }

@@ -10,7 +10,9 @@ export function checkPlatform(platform = process.platform, arch = process.arch) 
   const name = `${platform}-${arch}`
   if (PLATFORMS.includes(name)) return
   const advice =
-    platform === 'win32' ? 'Use it inside WSL2.' : 'No builds of PyTorch and ONNX Runtime exist for it; use another machine.'
+    platform === 'win32'
+      ? 'Use it inside WSL2.'
+      : 'No builds of PyTorch and ONNX Runtime exist for it; use another machine.'
   throw new SetupError(`fiducial does not run on ${name}. ${advice} It runs on ${PLATFORMS.join(', ')}.`)
 }
 
@@ -41,7 +43,11 @@ export async function findSystemPython() {
     : ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python']
   const found = []
   for (const python of candidates) {
-    const { code, output } = await run(python, ['-c', 'import sys; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)'], { quiet: true })
+    const { code, output } = await run(
+      python,
+      ['-c', 'import sys; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)'],
+      { quiet: true },
+    )
     if (code !== 0) continue
     const [major, minor, wide] = output.trim().split(/\s+/)
     const version = `${major}.${minor}`
@@ -61,9 +67,19 @@ export async function findSystemPython() {
  * @returns {Promise<{ driver: number, capability: number } | null>}
  */
 export async function findGpu() {
-  const { code, output } = await run('nvidia-smi', ['--query-gpu=driver_version,compute_cap', '--format=csv,noheader'], { quiet: true })
+  const { code, output } = await run(
+    'nvidia-smi',
+    ['--query-gpu=driver_version,compute_cap', '--format=csv,noheader'],
+    { quiet: true },
+  )
   if (code !== 0) return null
-  const rows = output.trim().split('\n').map((line) => line.split(',').map(Number.parseFloat))
+  const rows = output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(',').map(Number.parseFloat))
   if (rows.length === 0 || rows.some((row) => !row[0])) return null
-  return { driver: Math.min(...rows.map((r) => r[0] ?? 0)), capability: Math.min(...rows.map((r) => r[1] || 99)) }
+  return {
+    driver: Math.min(...rows.map((r) => r[0] ?? 0)),
+    capability: Math.min(...rows.map((r) => r[1] || 99)),
+  }
 }

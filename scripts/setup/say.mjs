@@ -39,7 +39,8 @@ export function run(command, args, options = {}) {
 
 const NETWORK =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|dns error|failed to lookup|Name or service not known|NewConnectionError|Max retries exceeded|tcp connect error|error sending request/i
-const CERTIFICATE = /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UnknownIssuer|unable to (get|verify) .*certificate|invalid peer certificate/i
+const CERTIFICATE =
+  /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UnknownIssuer|unable to (get|verify) .*certificate|invalid peer certificate/i
 const DISK = /ENOSPC|No space left|Disk quota exceeded/i
 
 /**
@@ -63,6 +64,7 @@ export function explainFailure(what, output) {
         '  Run the same command again: what is installed stays.\n' +
         `  | ${tail}`,
     )
-  if (DISK.test(output)) return new SetupError(`${what} failed: the disk is full. Free some space and run the same command again.`)
+  if (DISK.test(output))
+    return new SetupError(`${what} failed: the disk is full. Free some space and run the same command again.`)
   return new SetupError(`${what} failed. The last lines of its output:\n  | ${tail}`)
 }

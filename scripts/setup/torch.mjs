@@ -2,7 +2,11 @@
 import { SetupError } from './say.mjs'
 
 /** Disk and download of each choice in GB, measured on linux-x64 with Python 3.11 (2026-11-21), all packages included. */
-export const SIZES = { locked: { disk: 6.0, download: 3.0 }, cpu: { disk: 1.8, download: 0.5 }, cuda: { disk: 7.0, download: 4.0 } }
+export const SIZES = {
+  locked: { disk: 6.0, download: 3.0 },
+  cpu: { disk: 1.8, download: 0.5 },
+  cuda: { disk: 7.0, download: 4.0 },
+}
 const CHOICES = ['auto', 'cpu', 'cu126', 'cu130', 'existing']
 
 /**
@@ -14,7 +18,8 @@ const CHOICES = ['auto', 'cpu', 'cu126', 'cu130', 'existing']
  * @throws {SetupError} for an unknown choice or a driver too old for every build
  */
 export function resolveTorch(choice, gpu) {
-  if (!CHOICES.includes(choice)) throw new SetupError(`--torch ${choice} is not known; one of ${CHOICES.join(', ')}.`)
+  if (!CHOICES.includes(choice))
+    throw new SetupError(`--torch ${choice} is not known; one of ${CHOICES.join(', ')}.`)
   if (choice === 'existing') return { backend: 'existing', reason: 'the torch that your Python already has' }
   if (choice === 'cpu') return { backend: 'cpu', reason: "the CPU build, from PyTorch's own index" }
   if (choice === 'cu126' || choice === 'cu130') {
@@ -37,7 +42,9 @@ export function resolveTorch(choice, gpu) {
     }
   return {
     backend: 'locked',
-    reason: gpu ? `the locked build, for the GPU found (driver ${gpu.driver})` : 'the locked build; it runs on the CPU here ("--torch cpu" is smaller, from PyTorch\'s own index)',
+    reason: gpu
+      ? `the locked build, for the GPU found (driver ${gpu.driver})`
+      : 'the locked build; it runs on the CPU here ("--torch cpu" is smaller, from PyTorch\'s own index)',
   }
 }
 
