@@ -127,7 +127,8 @@ function discriminators(root: z.ZodType, path: readonly PropertyKey[]): string[]
   return [...new Set(schemasAt(root, path).flatMap((schema) => (def(schema).values ?? []).map(String)))]
 }
 
-function nearest(word: string, known: readonly string[]): string | undefined {
+/** The known word most like `word`, or undefined when none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = [...new Set(known)]
     .map((k) => [editDistance(word.toLowerCase(), k.toLowerCase()), k] as const)
     .sort((a, b) => a[0] - b[0])
