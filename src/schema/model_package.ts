@@ -55,6 +55,9 @@ export const CertificateCheck = z.strictObject({
 export const Certificate = z.strictObject({
   format: z.literal(1),
   passed: z.boolean(),
+  certified_sha256: sha256.describe(
+    'Of model.json without `status`, as compact JSON: editing anything else voids the certificate.',
+  ),
   checks: z.array(CertificateCheck),
   tolerance: z.number(),
   reference: z.string().describe('What the package was compared with.'),
