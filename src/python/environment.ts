@@ -1,0 +1,61 @@
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UserError } from '../schema/errors.ts'
+
+/** The folder that holds package.json, engine/ and, in a checkout, .venv/. */
+export const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/**
+ * The Python that has the engine's packages: `FIDUCIAL_PYTHON`, else the checkout's .venv.
+ *
+ * @throws {UserError} when there is none
+ */
+export async function findPython(
+  env: NodeJS.ProcessEnv = process.env,
+  projectRoot: string = PROJECT_ROOT,
+): Promise<string> {
+  const named = env.FIDUCIAL_PYTHON
+  if (named) {
+    if (await isExecutable(named)) return named
+    throw new UserError(
+      `FIDUCIAL_PYTHON names ${named}, which is not a program that can be run.\n` +
+        '  do: unset it to use the environment that "npm run setup" makes, or name a Python that has torch.',
+    )
+  }
+  const own = join(projectRoot, '.venv', 'bin', 'python')
+  if (await isExecutable(own)) return own
+  throw new UserError(
+    'Training and packaging need the Python environment, which is not set up yet.\n' +
+      `  expected: ${own}\n` +
+      '  do: run "npm run setup" in the checkout, or set FIDUCIAL_PYTHON to a Python that has torch.',
+  )
+}
+
+/**
+ * What an engine process gets besides the caller's environment: the engine on its path, stacks of all threads on a
+ * fatal signal, output as it comes, and libraries' telemetry switched off.
+ */
+export function engineEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+  projectRoot: string = PROJECT_ROOT,
+): NodeJS.ProcessEnv {
+  const engine = join(projectRoot, 'engine')
+  return {
+    ...env,
+    PYTHONPATH: env.PYTHONPATH ? `${engine}${delimiter}${env.PYTHONPATH}` : engine,
+    PYTHONUNBUFFERED: '1',
+    PYTHONFAULTHANDLER: '1',
+    PYTHONUTF8: '1',
+    HF_HUB_DISABLE_TELEMETRY: '1',
+    DO_NOT_TRACK: '1',
+  }
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}
