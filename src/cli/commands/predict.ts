@@ -1,0 +1,59 @@
+import { type Command, Option } from 'commander'
+import type { PredictResult } from '../../schema/results.ts'
+import { command, positiveInteger } from '../command.ts'
+
+export function predictCommand(): Command {
+  return command<PredictResult, { batch: number; threads?: number; allowFailed: boolean }>({
+    name: 'predict',
+    arguments: ['<package>', '<files...>'],
+    summary: 'score images with a model package',
+    description:
+      'Scores image files, and all images in folders, with a model package. Needs no Python.\n' +
+      'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
+    examples: [
+      'fiducial predict runs/chest/package scan.png',
+      'fiducial predict runs/chest/package images/ --out predictions --json',
+    ],
+    flags: ['out'],
+    options: [
+      new Option('--batch <n>', 'images in one run of the network').argParser(positiveInteger).default(8),
+      new Option('--threads <n>', 'threads of the network; all cores, at most 4, unless given').argParser(
+        positiveInteger,
+      ),
+      new Option('--allow-failed', 'use a package without a passing certificate').default(false),
+    ],
+    async action({ args: [dir, ...files], flags, io }) {
+      const { predict } = await import('../../verbs/predict.ts')
+      return predict(dir!, files, flags, io)
+    },
+    print: table,
+    attention: ({ failed }) =>
+      failed.length > 0 ? `${failed.length} of the files could not be scored; "failed" says why.` : null,
+  })
+}
+
+function table({ predictions, failed }: PredictResult): string {
+  const labels = Object.keys(predictions[0]?.scores ?? {})
+  const rows = predictions.map((p) => [
+    printable(p.file),
+    ...labels.map((label) => `${p.scores[label]!.toFixed(4)}${p.decisions[label] ? ' +' : ''}`),
+  ])
+  const header = ['file', ...labels]
+  const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)))
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd()
+  const lines = predictions.length > 0 ? [line(header), ...rows.map(line)] : []
+  for (const { file, reason } of failed) lines.push(`failed: ${printable(file)}: ${printable(reason)}`)
+  if (predictions.some((p) => Object.values(p.decisions).some(Boolean)))
+    lines.push('', '+ at or above the operating point. Research use, not a diagnosis.')
+  return lines.join('\n')
+}
+
+/** A hostile file name must not move the cursor or colour the terminal. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+}

@@ -1,0 +1,108 @@
+import { UserError } from '../schema/errors.ts'
+import type { PredictResult } from '../schema/results.ts'
+import { sha256 } from '../storage/local.ts'
+import { type PreparedInput, prepareInput, runNetwork, score, thresholds } from './infer.ts'
+import type { LoadedPackage } from './load.ts'
+
+export interface InputFile {
+  /** As the results name it. */
+  name: string
+  /** The name without its extension unless given. */
+  case_id?: string
+  read(): Promise<Uint8Array>
+}
+
+export type FilePrediction = PredictResult['predictions'][number]
+export type FileFailure = PredictResult['failed'][number]
+type Ready = PreparedInput & { name: string; case_id: string; input_sha256: string; seconds: number }
+
+/**
+ * Scores files in their order, a batch at a time; the next batch is decoded while the network works on this one.
+ * Memory holds two batches, whatever the number of files.
+ *
+ * @param options.signal stops between batches
+ */
+export async function* predictFiles(
+  files: Iterable<InputFile> | AsyncIterable<InputFile>,
+  loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
+  options: { batch?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<FilePrediction | FileFailure> {
+  const { batch = 8, signal } = options
+  let running: Promise<(FilePrediction | FileFailure)[]> = Promise.resolve([])
+  for await (const chunk of chunks(files, batch)) {
+    if (signal?.aborted) break
+    const ready = await Promise.all(chunk.map((file) => prepareFile(file, loaded)))
+    yield* await running
+    running = scoreBatch(ready, loaded)
+    // Awaited one turn later; without this a failure meanwhile would count as unhandled.
+    running.catch(() => {})
+  }
+  yield* await running
+}
+
+/**
+ * Reads and preprocesses one file; a file that cannot be scored becomes its reason.
+ */
+export async function prepareFile(
+  file: InputFile,
+  loaded: Pick<LoadedPackage, 'model'>,
+): Promise<Ready | FileFailure> {
+  const start = performance.now()
+  try {
+    const bytes = await file.read()
+    const prepared = await prepareInput(bytes, loaded.model)
+    const seconds = (performance.now() - start) / 1000
+    const case_id = file.case_id ?? withoutExtension(file.name)
+    return { ...prepared, name: file.name, case_id, input_sha256: sha256(bytes), seconds }
+  } catch (cause) {
+    if (!(cause instanceof UserError)) throw cause
+    return { file: file.name, reason: cause.message }
+  }
+}
+
+/** Runs the network over what could be prepared; results and reasons in the files' order. */
+export async function scoreBatch(
+  files: readonly (Ready | FileFailure)[],
+  loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
+): Promise<(FilePrediction | FileFailure)[]> {
+  const { model, network } = loaded
+  const ready = files.filter((file): file is Ready => 'x_CHW' in file)
+  if (ready.length === 0) return files as FileFailure[]
+  const start = performance.now()
+  const outputs = await runNetwork(
+    ready.map((file) => file.x_CHW),
+    model,
+    network,
+  )
+  const share = (performance.now() - start) / 1000 / ready.length
+  return files.map((file) => {
+    if (!('x_CHW' in file)) return file
+    const { scores, decisions } = score(outputs[ready.indexOf(file)]!, model)
+    return {
+      file: file.name,
+      case_id: file.case_id,
+      input_sha256: file.input_sha256,
+      scores,
+      decisions,
+      operating_points: thresholds(model),
+      seconds: file.seconds + share,
+      warnings: [...loaded.warnings, ...file.warnings],
+    }
+  })
+}
+
+/** The name without its extension, as case ids of folders are made. */
+export function withoutExtension(name: string): string {
+  return name.replace(/(?<=[^/])\.[A-Za-z0-9]{1,5}$/, '')
+}
+
+async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let chunk: T[] = []
+  for await (const item of items) {
+    chunk.push(item)
+    if (chunk.length < size) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}

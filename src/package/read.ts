@@ -1,0 +1,150 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { isAbsolute, join, normalize, resolve } from 'node:path'
+import type { z } from 'zod'
+import { UserError } from '../schema/errors.ts'
+import { Certificate, ModelPackage } from '../schema/model_package.ts'
+import { parse } from '../schema/parse.ts'
+import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
+import { readTextIfExists, sha256, sha256File } from '../storage/local.ts'
+
+/** A package as it lies on disk, its files checked against model.json. */
+export interface PackageOnDisk {
+  dir: string
+  model: ModelPackage
+  /** SHA-256 of model.json's bytes. They name the hash of every other file, so this one covers the package. */
+  digest: string
+  /** What the certificate vouches for; see `certifiedDigest`. */
+  certifiedDigest: string
+  certificate: Certificate | null
+  /** Files that are missing, changed or not listed: one line each. Empty for a whole package. */
+  damage: string[]
+}
+
+/**
+ * Reads model.json and certificate.json, and compares every file with the hash that model.json names.
+ *
+ * @throws {UserError} when the folder is no package, or model.json or certificate.json cannot be understood
+ */
+export async function readPackage(path: string): Promise<PackageOnDisk> {
+  const dir = resolve(path)
+  const text = await readTextIfExists(join(dir, 'model.json'))
+  if (text === null)
+    throw new UserError(
+      `${path} is not a model package: it has no model.json.\n` +
+        '  do: name the folder that "fiducial package" wrote, usually <run>/package.',
+    )
+  const model = readJson(ModelPackage, text, join(dir, 'model.json'))
+  checkConsistent(model, join(dir, 'model.json'))
+  const certificateText = await readTextIfExists(join(dir, 'certificate.json'))
+  return {
+    dir,
+    model,
+    digest: sha256(text),
+    certifiedDigest: certifiedDigest(text),
+    certificate:
+      certificateText === null ? null : readJson(Certificate, certificateText, join(dir, 'certificate.json')),
+    damage: await findDamage(dir, model.files),
+  }
+}
+
+/**
+ * What a certificate vouches for: all of model.json but `status`, so that approving a package keeps its
+ * certificate and moving a threshold does not.
+ */
+export function certifiedDigest(modelJson: string): string {
+  const { status: _, ...rest } = JSON.parse(modelJson) as Record<string, unknown>
+  return sha256(JSON.stringify(rest))
+}
+
+/**
+ * Why the package may not be relied on, or null when its certificate passed and belongs to this very model.json.
+ */
+export function certificateProblem(onDisk: PackageOnDisk): string | null {
+  const { certificate } = onDisk
+  if (!certificate) return 'it has no certificate.json'
+  const failed = certificate.checks.filter((check) => !check.passed).map((check) => check.name)
+  if (!certificate.passed || failed.length > 0)
+    return `its certificate failed${failed.length > 0 ? `: ${failed.join(', ')}` : ''}`
+  if (certificate.certified_sha256 !== onDisk.certifiedDigest)
+    return 'model.json was changed after the certificate was made'
+  return null
+}
+
+async function findDamage(dir: string, files: Readonly<Record<string, string>>): Promise<string[]> {
+  const damage: string[] = []
+  for (const [name, expected] of Object.entries(files)) {
+    const path = join(dir, name)
+    if (isAbsolute(name) || normalize(name) !== name || name.startsWith('..')) {
+      damage.push(`${name}: model.json names a path outside the package`)
+      continue
+    }
+    const found = await sha256File(path).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT' || cause.code === 'EISDIR' || cause.code === 'ENOTDIR') return null
+      throw cause
+    })
+    if (found === null) damage.push(`${path} is missing`)
+    else if (found !== expected)
+      damage.push(
+        `${path} is corrupt: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}…`,
+      )
+  }
+  // A graph may name further files as its weights; none may escape the hashes.
+  for (const entry of await readdir(dir))
+    if (/\.(onnx|data|onnx_data)$/.test(entry) && !Object.hasOwn(files, entry))
+      damage.push(`${join(dir, entry)} is not listed in model.json`)
+  if (!Object.hasOwn(files, 'model.onnx')) damage.push('model.json lists no model.onnx')
+  return damage
+}
+
+function readJson<S extends z.ZodType>(schema: S, text: string, where: string): z.output<S> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new UserError(`${where} is not JSON: ${(cause as Error).message}\n  do: package the run again.`, {
+      cause,
+    })
+  }
+  return parse(schema, value, where)
+}
+
+/** What the schema cannot say: parts of model.json that must agree with each other. */
+function checkConsistent(model: ModelPackage, where: string): void {
+  const mistakes: string[] = []
+  const { input, preprocess, task, operating_points } = model
+  const stored = [preprocess.channels, ...preprocess.size]
+  if (stored.join() !== input.shape.join())
+    mistakes.push(`preprocess gives [${stored.join(', ')}], input.shape is [${input.shape.join(', ')}]`)
+  if (input.dtype !== 'float32' && input.dtype !== preprocess.dtype)
+    mistakes.push(`preprocess.dtype is ${preprocess.dtype}, input.dtype is ${input.dtype}`)
+  if (input.dtype === 'float32' && input.normalization === null)
+    mistakes.push('input.normalization is null, but a float32 input needs one')
+  for (const key of ['mean', 'std'] as const)
+    if (input.normalization && input.normalization[key].length !== preprocess.channels)
+      mistakes.push(`input.normalization.${key} needs ${preprocess.channels} values`)
+  for (const label of Object.keys(operating_points))
+    if (!task.labels.includes(label)) mistakes.push(`operating_points.${label} is none of the task's labels`)
+  if (new Set(task.labels).size !== task.labels.length) mistakes.push('task.labels repeats a name')
+  if (model.preprocess_code_version !== PREPROCESS_CODE_VERSION)
+    mistakes.push(
+      `preprocess_code_version is ${model.preprocess_code_version}; this fiducial computes version ` +
+        `${PREPROCESS_CODE_VERSION}. Use the version of fiducial that made the package, or package the run again`,
+    )
+  if (mistakes.length > 0) throw new UserError(`${where} contradicts itself:\n  ${mistakes.join('\n  ')}`)
+}
+
+/**
+ * @throws {UserError} naming each missing or changed file
+ */
+export function refuseDamage(onDisk: PackageOnDisk): void {
+  if (onDisk.damage.length === 0) return
+  throw new UserError(
+    `The package is damaged:\n  ${onDisk.damage.join('\n  ')}\n` +
+      '  do: copy the package again from where it was made, or package the run again.',
+  )
+}
+
+/** Bytes of a file inside the package. */
+export function packageFile(onDisk: PackageOnDisk, name: string): Promise<Uint8Array> {
+  return readFile(join(onDisk.dir, name))
+}

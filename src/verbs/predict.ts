@@ -1,0 +1,134 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, relative, resolve } from 'node:path'
+import { type LoadOptions, loadPackage } from '../package/load.ts'
+import { type InputFile, predictFiles, withoutExtension } from '../package/predict_files.ts'
+import { StoppedError, UserError } from '../schema/errors.ts'
+import type { PredictResult } from '../schema/results.ts'
+import { explain, writeAtomic } from '../storage/local.ts'
+import type { Io } from './io.ts'
+
+export interface PredictOptions extends LoadOptions {
+  /** Folder that predictions.json and predictions.csv (and failed.csv) are written to. */
+  out?: string
+  /** Images a run of the network; 8 unless given. */
+  batch?: number
+}
+
+const IMAGE_NAME = /\.(png|jpe?g|tiff?|webp)$/i
+const MAX_FILE_BYTES = 1 << 30
+
+/**
+ * Scores image files, and the images of folders and the folders in them, in the order given; a folder's in the order
+ * of their paths. Needs no Python. A file that cannot be read is listed in `failed` and stops nothing.
+ *
+ * @throws {UserError} when the package cannot be used, or a path names nothing, or there is no image at all
+ */
+export async function predict(
+  packageDir: string,
+  paths: readonly string[],
+  options: PredictOptions,
+  io: Io,
+): Promise<PredictResult> {
+  const files = await findImages(paths)
+  const loaded = await loadPackage(packageDir, options)
+  try {
+    for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
+    const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
+    const batch = options.batch ?? 8
+    for await (const one of predictFiles(files, loaded, { batch, signal: io.signal })) {
+      if ('reason' in one) result.failed.push(one)
+      else result.predictions.push(one)
+      const done = result.predictions.length + result.failed.length
+      if (done % 500 === 0) io.log(`${done} of ${files.length} images`)
+    }
+    if (io.signal.aborted)
+      throw new StoppedError('Stopped; nothing was written. The same command starts over.')
+    if (options.out !== undefined) {
+      await writeAtomic(join(options.out, 'predictions.json'), `${JSON.stringify(result, null, 2)}\n`)
+      await writeAtomic(
+        join(options.out, 'predictions.csv'),
+        predictionsCsv(result, loaded.model.task.labels),
+      )
+      if (result.failed.length > 0) await writeAtomic(join(options.out, 'failed.csv'), failedCsv(result))
+      io.log(`wrote ${join(options.out, 'predictions.csv')} and predictions.json`)
+    }
+    return result
+  } finally {
+    await loaded.close()
+  }
+}
+
+/**
+ * Files as named; of folders every image by its extension, hidden ones left out.
+ *
+ * @throws {UserError} when a path names nothing, or no image is found
+ */
+export async function findImages(paths: readonly string[]): Promise<InputFile[]> {
+  const files: InputFile[] = []
+  for (const path of paths) {
+    const info = await stat(path).catch((cause) => Promise.reject(explain(cause, path)))
+    if (!info.isDirectory()) {
+      files.push(inputFile(path, withoutExtension(path)))
+      continue
+    }
+    const found = await readdir(path, { recursive: true, withFileTypes: true })
+    const inside = found
+      .filter((entry) => !entry.isDirectory() && IMAGE_NAME.test(entry.name))
+      .map((entry) => relative(resolve(path), resolve(entry.parentPath, entry.name)))
+      .filter((name) => !/(^|\/)\./.test(name))
+      .sort()
+    for (const name of inside) files.push(inputFile(join(path, name), withoutExtension(name)))
+  }
+  if (files.length > 0) return files
+  throw new UserError(
+    `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif or .webp files.`,
+  )
+}
+
+function inputFile(path: string, case_id: string): InputFile {
+  return {
+    name: path,
+    case_id,
+    async read() {
+      try {
+        const info = await stat(path)
+        if (!info.isFile()) throw new UserError('It is no regular file.')
+        if (info.size > MAX_FILE_BYTES)
+          throw new UserError(`The file has ${info.size} bytes; at most ${MAX_FILE_BYTES} are read.`)
+        return await readFile(path)
+      } catch (cause) {
+        throw explain(cause, path)
+      }
+    },
+  }
+}
+
+/** `case_id` and a score column a label first: "fiducial evaluate --predictions" reads it as it is. */
+function predictionsCsv(result: PredictResult, labels: readonly string[]): string {
+  const header = [
+    'case_id',
+    ...labels,
+    ...labels.map((l) => `decision: ${l}`),
+    'file',
+    'input_sha256',
+    'warnings',
+  ]
+  const rows = result.predictions.map((p) => [
+    p.case_id,
+    ...labels.map((label) => String(p.scores[label])),
+    ...labels.map((label) => (p.decisions[label] === undefined ? '' : p.decisions[label] ? '1' : '0')),
+    p.file,
+    p.input_sha256,
+    p.warnings.join(' '),
+  ])
+  return csv([header, ...rows])
+}
+
+function failedCsv(result: PredictResult): string {
+  return csv([['file', 'reason'], ...result.failed.map((f) => [f.file, f.reason])])
+}
+
+function csv(rows: readonly (readonly string[])[]): string {
+  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  return rows.map((row) => `${row.map(cell).join(',')}\n`).join('')
+}
