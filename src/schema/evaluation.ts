@@ -37,6 +37,7 @@ export const LabelEvaluation = z.strictObject({
   precision: Metric,
   f1: Metric,
   balanced_accuracy: Metric,
+  accuracy: Metric,
   confusion: Confusion.nullable(),
   roc: z
     .array(z.tuple([z.number(), z.number()]))
@@ -54,6 +55,8 @@ export const Subgroup = z.strictObject({
     z.strictObject({ auroc: Metric, sensitivity: Metric, specificity: Metric }),
   ),
 })
+export type Subgroup = z.infer<typeof Subgroup>
+export type Confusion = z.infer<typeof Confusion>
 
 /** `evaluation.json`, and what `evaluate --json` prints. */
 export const Evaluation = z.strictObject({
