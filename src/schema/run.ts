@@ -107,6 +107,7 @@ export const RunLock = z.strictObject({
   host: z.string(),
   time: z.string(),
 })
+export type RunLock = z.infer<typeof RunLock>
 
 const time = z.number().describe('Unix seconds.')
 const count = z.int().min(0)

@@ -1,0 +1,93 @@
+import { open, readFile, rm, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { UserError } from '../schema/errors.ts'
+import { parse } from '../schema/parse.ts'
+import { RunLock } from '../schema/run.ts'
+import { explain, readTextIfExists, writeAtomic } from '../storage/local.ts'
+import { RUN_FILES } from './folder.ts'
+
+/**
+ * Makes this process the writer of a run and gives its generation: one more than the last. A process that still
+ * writes with an older generation stops at its next checkpoint.
+ *
+ * @throws {UserError} when another process on this host is still writing the run
+ */
+export async function takeLock(runDir: string, now: Date): Promise<number> {
+  await using _turn = await takeTurn(runDir)
+  const before = await readLock(runDir)
+  if (before !== null && before.pid !== process.pid && (await isWriterAlive(before)))
+    throw new UserError(
+      `Another process is writing this run: process ${before.pid} since ${before.time}.\n` +
+        `  in: ${runDir}\n` +
+        `  do: wait for it, stop it (kill ${before.pid}), or start another run with --new.`,
+    )
+  const generation = (before?.generation ?? 0) + 1
+  await writeLock(runDir, { generation, pid: process.pid, host: hostname(), time: now.toISOString() })
+  return generation
+}
+
+/** Lets one process at a time read and rewrite the lock; a turn older than 10 s was left by a kill. */
+async function takeTurn(runDir: string): Promise<AsyncDisposable> {
+  const path = join(runDir, `${RUN_FILES.lock}.turn`)
+  for (;;) {
+    try {
+      await (await open(path, 'wx')).close()
+      return { [Symbol.asyncDispose]: () => rm(path, { force: true }) }
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw explain(cause, path)
+    }
+    const age = await stat(path).then(
+      (s) => Date.now() - s.mtimeMs,
+      () => 0,
+    )
+    if (age > 10_000) await rm(path, { force: true })
+    else await setTimeout(20)
+  }
+}
+
+/** Gives the run up: the generation stays, the writer is nobody (pid 0). */
+export async function releaseLock(runDir: string): Promise<void> {
+  const lock = await readLock(runDir)
+  if (lock?.pid === process.pid) await writeLock(runDir, { ...lock, pid: 0 })
+}
+
+export async function readLock(runDir: string): Promise<RunLock | null> {
+  const path = join(runDir, RUN_FILES.lock)
+  const text = await readTextIfExists(path)
+  return text === null ? null : parse(RunLock, JSON.parse(text), path)
+}
+
+/**
+ * Whether the lock's process still runs here. Another host cannot be asked: there the generation check before each
+ * checkpoint keeps a run from being written twice.
+ */
+export async function isWriterAlive(lock: RunLock): Promise<boolean> {
+  if (lock.pid === 0 || lock.host !== hostname()) return false
+  try {
+    process.kill(lock.pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+  const started = await processStart(lock.pid)
+  // A process younger than the lock has only inherited its number, as happens after a reboot.
+  return started === null || started <= Date.parse(lock.time) + 2_000
+}
+
+/** When a process started, ms since 1970, from Linux's /proc; null where that is not to be had. */
+async function processStart(pid: number): Promise<number | null> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    // Fields after the program's name in parentheses; starttime is field 22, in 1/100 s since boot.
+    const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+    const boot = Number(/^btime (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1])
+    const start = (boot + ticks / 100) * 1000
+    return Number.isFinite(start) ? start : null
+  } catch {
+    return null
+  }
+}
+
+const writeLock = (runDir: string, lock: RunLock) =>
+  writeAtomic(join(runDir, RUN_FILES.lock), `${JSON.stringify(lock)}\n`)

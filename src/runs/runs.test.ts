@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { NO_AUGMENT } from '../schema/augment.ts'
+import type { RunConfig } from '../schema/run.ts'
+import { createRunFolder, writeRun } from './create.ts'
+import { EventTail, eventsOf, parseEvents } from './events.ts'
+import { differences, findRun, listRuns } from './list.ts'
+import { readLock, releaseLock, takeLock } from './lock.ts'
+import { isFinished, readRun } from './read.ts'
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fiducial-runs-'))
+})
+afterEach(() => rm(dir, { recursive: true }))
+
+const id = (letter: string) => letter.repeat(64)
+function config(overrides: Partial<RunConfig> = {}): RunConfig {
+  return {
+    format: 1,
+    name: 'chest',
+    recipe_hash: id('a'),
+    task: { kind: 'classify', labels: ['pneumonia'], exclusive: false },
+    data: {
+      shard_set: '/sets/one',
+      set_id: id('b'),
+      labels_id: id('c'),
+      split_id: id('d'),
+      sample_shape: [1, 5, 4],
+      dtype: 'uint8',
+      normalization: { offset: 0, scale: 1 / 255, mean: [0.5], std: [0.25] },
+    },
+    model: { family: 'mlp', hidden: [8], dropout: 0, weights: 'none' },
+    augment: NO_AUGMENT,
+    train: {
+      epochs: 2,
+      global_batch: 4,
+      accumulate: 1,
+      lr: 1e-3,
+      optimizer: { kind: 'sgd', momentum: 0.9, nesterov: true, weight_decay: 0 },
+      loss: { kind: 'bce', pos_weight: 'none' },
+      schedule: { kind: 'constant', warmup: 0 },
+      clip_norm: null,
+      ema: null,
+      early_stopping_patience: null,
+      select: 'auroc_mean',
+      validate_every: 1,
+      checkpoint_every_minutes: 10,
+      keep_checkpoints: 2,
+      precision: 'fp32',
+      compile: false,
+      deterministic: false,
+      device: 'cpu',
+      parallel: 'ddp',
+      streams: 64,
+      shuffle_window: 8,
+      sync_batch_norm: false,
+      seed: 0,
+    },
+    provenance: {
+      fiducial_version: '0.1.0',
+      commit: null,
+      dirty: null,
+      node_lock_sha256: null,
+      python_lock_sha256: null,
+      created: '2026-11-21T10:00:00.000Z',
+    },
+    ...overrides,
+  }
+}
+const stepEvent = (step: number, loss: number) =>
+  JSON.stringify({
+    type: 'step',
+    step,
+    epoch: 0,
+    loss,
+    lr: 1e-3,
+    samples_per_second: 100,
+    data_wait_fraction: 0,
+    time: 0,
+  })
+const endEvent = (status: string) =>
+  JSON.stringify({ type: 'end', step: 9, status, message: null, seconds: {}, time: 0 })
+
+test('two runs of one second get different folders', async () => {
+  const now = new Date(2026, 10, 21, 14, 30, 5)
+  const first = await createRunFolder({ parent: dir, name: 'chest' }, now)
+  const second = await createRunFolder({ parent: dir, name: 'chest' }, now)
+  assert.ok(first.endsWith('chest-20261121-143005'))
+  assert.ok(second.endsWith('chest-20261121-143005-2'))
+})
+
+test('a named run folder that holds something else is refused and left alone', async () => {
+  await writeFile(join(dir, 'thesis.doc'), 'precious')
+  await assert.rejects(createRunFolder({ dir }, new Date()), /not empty and holds no run/)
+  assert.equal(await readFile(join(dir, 'thesis.doc'), 'utf8'), 'precious')
+})
+
+test('a folder without run.json is no run, and the message says so', async () => {
+  await assert.rejects(readRun(dir), /There is no run in .*run\.json/)
+})
+
+test('a damaged run.json names the file', async () => {
+  await writeFile(join(dir, 'run.json'), '{"format": 1,')
+  await assert.rejects(readRun(dir), /run\.json is damaged/)
+})
+
+test('the last line for a step wins, as after a restart', () => {
+  const events = parseEvents(`${[stepEvent(1, 0.7), stepEvent(2, 0.6), stepEvent(2, 0.5)].join('\n')}\n`)
+  assert.deepEqual(
+    eventsOf(events, 'step').map((e) => [e.step, e.loss]),
+    [
+      [1, 0.7],
+      [2, 0.5],
+    ],
+  )
+})
+
+test('a torn line is left out and the lines around it are read', () => {
+  const events = parseEvents(
+    `${stepEvent(1, 0.7)}\n{"type":"step","st\n{"type":"resume","step":1,"time":0}\n`,
+  )
+  assert.deepEqual(
+    events.map((e) => e.type),
+    ['step', 'resume'],
+  )
+})
+
+test('the tail waits for the end of a line that is being written', async () => {
+  const path = join(dir, 'events.jsonl')
+  const tail = new EventTail(path)
+  assert.deepEqual(await tail.read(), [])
+  const line = stepEvent(1, 0.5)
+  await writeFile(path, line.slice(0, 20))
+  assert.deepEqual(await tail.read(), [])
+  await appendFile(path, `${line.slice(20)}\n${stepEvent(2, 0.4).slice(0, 5)}`)
+  assert.deepEqual(
+    (await tail.read()).map((e) => e.step),
+    [1],
+  )
+})
+
+test('each start raises the generation by one', async () => {
+  assert.equal(await takeLock(dir, new Date()), 1)
+  await releaseLock(dir)
+  assert.equal(await takeLock(dir, new Date()), 2)
+})
+
+test('of many starts at once each gets a generation of its own', async () => {
+  const generations = await Promise.all(Array.from({ length: 5 }, () => takeLock(dir, new Date())))
+  assert.deepEqual(generations.toSorted(), [1, 2, 3, 4, 5])
+})
+
+test('a second process is refused while the first one lives, and follows it when it is gone', async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+  try {
+    await writeFile(
+      join(dir, 'lock.json'),
+      JSON.stringify({ generation: 4, pid: child.pid, host: hostname(), time: new Date().toISOString() }),
+    )
+    await assert.rejects(takeLock(dir, new Date()), new RegExp(`process ${child.pid}`))
+  } finally {
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+  assert.equal(await takeLock(dir, new Date()), 5)
+  assert.equal((await readLock(dir))?.pid, process.pid)
+})
+
+test('a process that merely got the number of the dead writer does not block the run', {
+  skip: process.platform === 'linux' ? false : 'needs /proc',
+}, async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+  try {
+    const time = new Date(Date.now() - 3_600_000).toISOString()
+    await writeFile(
+      join(dir, 'lock.json'),
+      JSON.stringify({ generation: 1, pid: child.pid, host: hostname(), time }),
+    )
+    assert.equal(await takeLock(dir, new Date()), 2)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('the status follows the events: new, interrupted, stopped, finished', async () => {
+  await writeRun(dir, 'name: chest\n', config())
+  assert.equal((await readRun(dir)).status, 'new')
+  const events = join(dir, 'events.jsonl')
+  await writeFile(events, `{"type":"resume","step":0,"time":0}\n${stepEvent(3, 0.5)}\n`)
+  const interrupted = await readRun(dir)
+  assert.deepEqual([interrupted.status, interrupted.step], ['interrupted', 3])
+  await appendFile(events, `${endEvent('stopped')}\n`)
+  assert.equal((await readRun(dir)).status, 'stopped')
+  await appendFile(events, `{"type":"resume","step":3,"time":0}\n${endEvent('finished')}\n`)
+  assert.equal((await readRun(dir)).status, 'finished')
+})
+
+test('runs are listed newest first and damaged ones are named', async () => {
+  const at = (created: string) => config({ provenance: { ...config().provenance, created } })
+  for (const [name, value] of [
+    ['old', at('2026-11-20T10:00:00.000Z')],
+    ['new', at('2026-11-21T10:00:00.000Z')],
+  ] as const) {
+    await mkdir(join(dir, name))
+    await writeRun(join(dir, name), '', value)
+  }
+  await mkdir(join(dir, 'broken'))
+  await writeFile(join(dir, 'broken', 'run.json'), '{}')
+  const list = await listRuns(dir)
+  assert.deepEqual(
+    list.runs.map((run) => run.id),
+    ['new', 'old'],
+  )
+  assert.match(list.damaged[0]!.dir, /broken$/)
+})
+
+test('a folder that does not exist lists no runs', async () => {
+  assert.deepEqual(await listRuns(join(dir, 'runs')), { runs: [], damaged: [] })
+})
+
+test('only a run of the same recipe, pixels, labels, split and network is found', async () => {
+  await mkdir(join(dir, 'one'))
+  await writeRun(join(dir, 'one'), '', config())
+  const unfinished = (run: { status: string }) => !isFinished(run.status as 'new')
+  assert.equal((await findRun(dir, config(), unfinished))?.id, 'one')
+  assert.equal(await findRun(dir, config({ recipe_hash: id('e') }), unfinished), null)
+  const otherSplit = config({ data: { ...config().data, split_id: id('e') } })
+  assert.deepEqual(differences(config(), otherSplit), ['split'])
+  await writeFile(join(dir, 'one', 'events.jsonl'), `${endEvent('finished')}\n`)
+  assert.equal(await findRun(dir, config(), unfinished), null)
+})
