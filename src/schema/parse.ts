@@ -21,7 +21,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, where: str
   throw new SchemaError(`${lines.length} ${noun} in ${where}:\n${lines.join('\n')}`)
 }
 
-const NAMED = [
+/** Where a variant may be its bare name. */
+export const BARE_NAMES: readonly (readonly string[])[] = [
   ['data', 'source'],
   ['model'],
   ['train', 'optimizer'],
@@ -35,7 +36,7 @@ const NAMED = [
 function expandNames(value: unknown): unknown {
   if (!isObject(value)) return value
   const copy = structuredClone(value)
-  for (const path of NAMED) {
+  for (const path of BARE_NAMES) {
     const key = path.at(-1)!
     const parent = path.slice(0, -1).reduce<unknown>((at, k) => (isObject(at) ? at[k] : undefined), copy)
     if (isObject(parent) && typeof parent[key] === 'string' && parent[key] !== 'auto')

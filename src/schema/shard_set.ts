@@ -74,7 +74,7 @@ export const TableCase = z.strictObject({
 })
 export type TableCase = z.infer<typeof TableCase>
 
-const partCounts = z.strictObject({ train: z.int(), val: z.int(), test: z.int() })
+export const PartCounts = z.strictObject({ train: z.int(), val: z.int(), test: z.int() })
 /**
  * `tables/split-<id>/`: `split.safetensors` with `part` uint8 [N] in shard order: 0 none, 1 train, 2 val, 3 test;
  * `split.json` is written last.
@@ -85,8 +85,8 @@ export const SplitTable = z.strictObject({
   split_id: sha256,
   labels_id: sha256,
   kind: z.enum(['random', 'column', 'official', 'folds']),
-  cases: partCounts,
-  patients: partCounts,
+  cases: PartCounts,
+  patients: PartCounts,
   leaks: z.array(
     z.strictObject({ kind: z.string(), case_ids: z.array(z.string()), splits: z.array(z.string()) }),
   ),
