@@ -1,0 +1,38 @@
+import { decodeRaster } from '#raster'
+import { flatten } from './flatten.ts'
+import { type ImageHeader, type StoredHeader, storedHeader, uprightHeader } from './header.ts'
+import { turnUpright } from './orientation.ts'
+import type { Raster } from './raster.ts'
+
+export interface DecodedImage {
+  /** Grey or RGB, upright unless asked otherwise. */
+  raster: Raster
+  header: ImageHeader
+  notes: string[]
+}
+
+/**
+ * Decodes a file to grey or RGB samples: header checked, pixels decoded, CMYK and alpha resolved, EXIF turn applied.
+ *
+ * @throws {ImageError} naming what is wrong with the file and what to do
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  { exif_orientation }: { exif_orientation: boolean },
+): Promise<DecodedImage> {
+  const header = storedHeader(bytes)
+  const { raster, notes } = flatten(await decodeRaster(bytes, header), header)
+  return {
+    raster: exif_orientation ? turnUpright(raster, header.orientation) : raster,
+    header: uprightHeader(header),
+    notes: [...header.notes, ...notes, ...smallNote(header)],
+  }
+}
+
+/** Below this, an image is more likely a placeholder or a crop gone wrong than a radiograph or a tile. */
+const SMALL_SIDE = 8
+
+function smallNote({ height, width }: StoredHeader): string[] {
+  if (Math.min(height, width) >= SMALL_SIDE) return []
+  return [`The image is only ${height}×${width} pixels (height × width): is it the right file?`]
+}

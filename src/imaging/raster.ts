@@ -1,0 +1,20 @@
+/**
+ * Decoded pixels as they lie in the file: interleaved [H, W, C], before any EXIF turn.
+ *
+ * Channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha, or CMYK where the header's `colour` says so.
+ * 8-bit samples are a Uint8Array, 16-bit ones a Uint16Array; narrower samples are widened to 0..255.
+ */
+export interface Raster {
+  data: Uint8Array | Uint16Array
+  height: number
+  width: number
+  channels: 1 | 2 | 3 | 4
+}
+
+/** The same, channel by channel: [C, H, W], the layout of a stored tensor. */
+export interface Planes {
+  data: Uint8Array | Uint16Array
+  channels: 1 | 3
+  height: number
+  width: number
+}
