@@ -1,0 +1,223 @@
+import { UserError } from '../schema/errors.ts'
+import type { Certificate, ModelPackage } from '../schema/model_package.ts'
+import type { GoldenCase } from './golden.ts'
+import { activate, decide, type InputArray, networkInput, prepareInput, runNetwork } from './infer.ts'
+import type { LoadedPackage } from './load.ts'
+
+export type Check = Certificate['checks'][number]
+
+/** Batch sizes at which every case is scored: dynamic batches have known traps in exports. */
+export const CERTIFIED_BATCHES = [1, 2, 7] as const
+
+/** A real case: its file as it lies in the data set, and what the reference says of it. */
+export interface ValidationCase {
+  file_sha256: string
+  read(): Promise<Uint8Array>
+  /** Stored values that the network was trained and measured on; null for others' models, which have none. */
+  stored: Uint8Array | Int16Array | null
+  /** Scores [L] by the reference, as batch size → scores; one reference may stand for all sizes. */
+  reference: (batch: number) => readonly number[]
+  /** What the run's own validation said, where there was one. */
+  predicted: readonly number[] | null
+}
+
+export interface CertifyOptions {
+  tolerance: number
+  /** What `predicted` may differ by: more than `tolerance` where validation ran in reduced precision. */
+  predictedTolerance?: number
+  /** Scores [N][L] of files through the server: bytes in over HTTP, JSON out. */
+  served: ((files: readonly Uint8Array[]) => Promise<number[][]>) | null
+}
+
+/**
+ * Measures that a package computes what was trained: on its golden phantoms and on real cases, from the stored
+ * tensors through onnxruntime, and from the files' bytes through the inference path and through the server, at every
+ * certified batch size. No score may differ by more than the tolerance, no decision at all.
+ *
+ * @returns every check with what was measured and its limit; failing ones are returned, not thrown
+ */
+export async function certify(
+  loaded: Pick<LoadedPackage, 'model' | 'network'>,
+  golden: readonly GoldenCase[],
+  validation: readonly ValidationCase[],
+  options: CertifyOptions,
+): Promise<Check[]> {
+  return [
+    ...(await checkGolden(loaded, golden, options)),
+    ...(await checkValidation(loaded, validation, options)),
+  ]
+}
+
+async function checkGolden(
+  loaded: Pick<LoadedPackage, 'model' | 'network'>,
+  golden: readonly GoldenCase[],
+  { tolerance, served }: CertifyOptions,
+): Promise<Check[]> {
+  const { model } = loaded
+  const worst = { lossless: 0, lossy: 0 }
+  const inputs: InputArray[] = []
+  for (const { file, bytes, tensor, tolerance: allowed } of golden) {
+    const prepared = await prepareInput(bytes, model).catch((cause) => {
+      if (cause instanceof UserError) return null
+      throw cause
+    })
+    if (!prepared) return [failedCheck('golden_tensors', `${file} cannot be read any more`, 0)]
+    const kind = allowed === 0 ? 'lossless' : 'lossy'
+    worst[kind] = Math.max(worst[kind], largestDifference(prepared.stored.data, tensor))
+    inputs.push(prepared.x_CHW)
+  }
+  const reference = golden.map(({ scores }) => model.task.labels.map((label) => scores[label] ?? Number.NaN))
+  const compare = (name: string, found: Scores) =>
+    new Comparison(name, model, tolerance).add(reference, found).checks()
+  const checks = [
+    limited('golden_tensors', worst.lossless, 0),
+    limited('golden_tensors_lossy', worst.lossy, Math.max(0, ...golden.map((g) => g.tolerance))),
+  ]
+  for (const batch of CERTIFIED_BATCHES) {
+    const scores = await scoresInBatches(inputs, batch, loaded)
+    checks.push(...compare(`golden_batch_${batch}`, scores))
+  }
+  if (served)
+    checks.push(...compare('golden_served', await served(golden.map((g) => g.bytes))))
+  return checks
+}
+
+async function checkValidation(
+  loaded: Pick<LoadedPackage, 'model' | 'network'>,
+  cases: readonly ValidationCase[],
+  options: CertifyOptions,
+): Promise<Check[]> {
+  const { model } = loaded
+  const compared = new Map<string, Comparison>()
+  const compare = (name: string, reference: Scores, found: Scores, tolerance = options.tolerance) => {
+    if (!compared.has(name)) compared.set(name, new Comparison(name, model, tolerance))
+    compared.get(name)!.add(reference, found)
+  }
+  let otherTensors: number | null = null
+  // A chunk that every certified batch size divides bounds memory and leaves no batch half full but the last.
+  for (const chunk of chunks(cases, 14)) {
+    const reference = (batch: number) => chunk.map((one) => one.reference(batch))
+    const files = await Promise.all(chunk.map((one) => one.read()))
+    const prepared = await Promise.all(files.map((bytes) => prepareInput(bytes, model)))
+    const fromFile = prepared.map(({ x_CHW }) => x_CHW)
+    const shape = model.input.shape
+    const fromShard = chunk.flatMap(({ stored }) =>
+      stored ? [networkInput({ data: stored, shape }, model)] : [],
+    )
+    if (fromShard.length === chunk.length) {
+      const differ = chunk.filter((one, i) => largestDifference(prepared[i]!.stored.data, one.stored!) > 0)
+      otherTensors = (otherTensors ?? 0) + differ.length
+    }
+    for (const batch of CERTIFIED_BATCHES) {
+      if (fromShard.length === chunk.length)
+        compare(
+          `validation_stored_batch_${batch}`,
+          reference(batch),
+          await scoresInBatches(fromShard, batch, loaded),
+        )
+      const scores = await scoresInBatches(fromFile, batch, loaded)
+      compare(`validation_file_batch_${batch}`, reference(batch), scores)
+    }
+    if (options.served) compare('validation_served', reference(1), await options.served(files))
+    const predicted = chunk.flatMap((one) => (one.predicted ? [one.predicted] : []))
+    if (predicted.length === chunk.length)
+      compare('validation_predictions', predicted, reference(1), options.predictedTolerance)
+  }
+  return [
+    ...(otherTensors === null ? [] : [limited('validation_tensors', otherTensors, 0)]),
+    ...[...compared.values()].flatMap((comparison) => comparison.checks()),
+  ]
+}
+
+/**
+ * Scores [N][L] with the network run on exactly `batch` inputs at a time; the last run is filled up with the first
+ * inputs.
+ */
+export async function scoresInBatches(
+  inputs: readonly InputArray[],
+  batch: number,
+  { model, network }: Pick<LoadedPackage, 'model' | 'network'>,
+): Promise<number[][]> {
+  const scores: number[][] = []
+  for (let start = 0; start < inputs.length; start += batch) {
+    const group = Array.from({ length: batch }, (_, i) => inputs[(start + i) % inputs.length]!)
+    const outputs = await runNetwork(group, model, network)
+    scores.push(...outputs.map((row) => activate(row, model.output.activation)))
+  }
+  return scores.slice(0, inputs.length)
+}
+
+type Scores = readonly (readonly number[])[]
+
+/** Reference against found, over any number of chunks: the largest difference in probability, decisions that differ. */
+class Comparison {
+  private difference = 0
+  private flips = 0
+  private readonly name: string
+  private readonly model: ModelPackage
+  private readonly tolerance: number
+
+  constructor(name: string, model: ModelPackage, tolerance: number) {
+    this.name = name
+    this.model = model
+    this.tolerance = tolerance
+  }
+
+  add(reference: Scores, found: Scores): this {
+    for (const [n, expected] of reference.entries()) {
+      const scores = found[n]!
+      // NaN, from a label without a reference, stays in the maximum and then fails the limit.
+      for (const [l, p] of expected.entries())
+        this.difference = Math.max(this.difference, Math.abs(scores[l]! - p))
+      const a = decide(expected, this.model)
+      const b = decide(scores, this.model)
+      this.flips += this.model.task.labels.filter((label) => a[label] !== b[label]).length
+    }
+    return this
+  }
+
+  checks(): Check[] {
+    return [
+      limited(`${this.name}_difference`, this.difference, this.tolerance),
+      limited(`${this.name}_flips`, this.flips, 0),
+    ]
+  }
+}
+
+/** Every check passed, and there were some. */
+export function hasPassed(checks: readonly Check[]): boolean {
+  return checks.length > 0 && checks.every((check) => check.passed)
+}
+
+/** Scores as certificate.json keeps them: hashes, never pixels or names. */
+export function validationRecord(
+  cases: readonly ValidationCase[],
+  labels: readonly string[],
+): Certificate['validation'] {
+  return cases.map((one) => ({
+    file_sha256: one.file_sha256,
+    scores: Object.fromEntries(labels.map((label, l) => [label, one.reference(1)[l]!])),
+  }))
+}
+
+/** A check that a measured number stays within its limit. */
+export function limited(name: string, value: number, limit: number): Check {
+  const passed = value <= limit
+  // JSON has no NaN.
+  return { name, passed, value: Number.isFinite(value) ? value : String(value), limit }
+}
+
+function failedCheck(name: string, value: string, limit: number | string): Check {
+  return { name, passed: false, value, limit }
+}
+
+function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY
+  let largest = 0
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
+  return largest
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+}
