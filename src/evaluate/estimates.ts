@@ -64,10 +64,10 @@ export function estimatesOf(
   const mean = (metric: LabelMetric) => {
     const all = measures.rankings.map((_, l) => l)
     const covered = all.filter((l) => !Number.isNaN(row[metricAt(l, metric)]!))
+    if (numLabels === 1) return { metric: label(0, metric), leftOut: [] }
     const leftOut = all.filter((l) => !covered.includes(l))
     if (covered.length === 0)
       return { metric: { value: null, reason: 'undefined for every label' } as Metric, leftOut }
-    if (numLabels === 1) return { metric: label(0, metric), leftOut }
     const value = covered.reduce((sum, l) => sum + row[metricAt(l, metric)]!, 0) / covered.length
     const values = samples[0]!.map(
       (_, b) => covered.reduce((sum, l) => sum + samples[metricAt(l, metric)]![b]!, 0) / covered.length,
