@@ -1,0 +1,213 @@
+import { resolve } from 'node:path'
+import type { Attributes, Case, SplitPart } from '../schema/case.ts'
+import type { CsvSource } from '../schema/data.ts'
+import { UserError } from '../schema/errors.ts'
+import { defaultCaseIds } from './case_ids.ts'
+import { imageFinder, pathBelowRoot } from './image_files.ts'
+import { readLabels } from './label_cells.ts'
+import { partNamed } from './part_names.ts'
+import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
+import { columnIndex, readTable, type Table } from './table.ts'
+
+/**
+ * A table with a row an image. Cases keep the order of the rows.
+ *
+ * A missing image file is skipped and listed; a row that repeats an image and agrees in everything is merged
+ * with a warning; rows that contradict each other, or two images under one case id, are errors.
+ */
+export async function readCsv(source: CsvSource, { data, task, root }: SourceRequest): Promise<SourceData> {
+  const table = await readTable(resolve(root, source.file))
+  const warnings: string[] = []
+  const labels = readLabels(source.labels, table, task.labels)
+  const attributes = readAttributes(source.attributes, table)
+  const parts = 'column' in data.split ? readParts(data.split.column, table, warnings) : undefined
+  const cell = cellReader(source, table)
+  const { images, skipped } = await findImages(source, table, root)
+
+  const used = table.rows.map((_, i) => i).filter((i) => images[i] !== undefined)
+  const ids = defaultCaseIds(
+    used.map((i) => images[i]!),
+    warnings,
+  )
+  const rows = used.map((i, k): CsvRow => {
+    const row = table.rows[i]!
+    const id = cell.case_id(row.cells) || ids[k]!
+    const study = cell.study(row.cells)
+    return {
+      line: row.line,
+      case: {
+        case_id: id,
+        patient_id: cell.patient(row.cells) || id,
+        ...(study ? { study_id: study } : {}),
+        images: [images[i]!],
+        labels: labels[i]!,
+        attributes: attributes[i]!,
+        ...(parts?.[i] ? { split: parts[i] } : {}),
+      },
+    }
+  })
+  warnAboutPatients(source, table, used, cell.patient, warnings)
+  return {
+    cases: mergeRepeats(rows, table.name, warnings),
+    labels: [...task.labels],
+    warnings,
+    has_given_split: parts !== undefined,
+    synthetic: false,
+    skipped,
+  }
+}
+
+interface CsvRow {
+  line: number
+  case: Case
+}
+
+function cellReader(source: CsvSource, table: Table) {
+  const reader = (name: string | null | undefined, key: string) => {
+    if (name === null || name === undefined) return () => ''
+    const index = columnIndex(table, name, `data.source.${key}`)
+    return (cells: readonly string[]) => cells[index] ?? ''
+  }
+  return {
+    case_id: reader(source.case_id, 'case_id'),
+    patient: reader(source.patient, 'patient'),
+    study: reader(source.study, 'study'),
+  }
+}
+
+async function findImages(source: CsvSource, table: Table, root: string) {
+  const index = columnIndex(table, source.image, 'data.source.image')
+  const named = table.rows.map(({ cells }) => cells[index] ?? '')
+  const paths = named.map((cell) => (cell === '' ? '' : pathBelowRoot(root, source.images_dir, cell)))
+  const outside = table.rows.filter((_, i) => paths[i] === null)
+  if (outside.length > 0) {
+    const shown = outside.map((row) => `line ${row.line}: ${row.cells[index]}`)
+    throw new UserError(
+      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? 'names an image' : 'name images'} outside of data.root, which is refused.\n  ${firstFew(shown)}\n  data.root: ${root}\n` +
+        '  do: set data.root to the folder that holds all images, and write paths relative to it (or to images_dir).',
+    )
+  }
+  const find = imageFinder(root)
+  const images: (string | undefined)[] = []
+  const skipped: SourceData['skipped'] = []
+  for (const [i, path] of paths.entries()) {
+    const found = path
+      ? await find(path)
+      : {
+          missing: `The image column is empty on line ${table.rows[i]!.line}. Name the file, or take the row out.`,
+        }
+    images.push('path' in found ? found.path : undefined)
+    if ('missing' in found)
+      skipped.push({ file: path || `${table.name}:${table.rows[i]!.line}`, reason: found.missing })
+  }
+  if (table.rows.length > 0 && skipped.length === table.rows.length)
+    throw new UserError(
+      `None of the ${table.rows.length} images that ${table.name} names in column "${source.image}" is there, e.g. ${firstFew(
+        skipped.map((s) => s.file),
+        3,
+      )}.\n` +
+        `  looked below: ${resolve(root, source.images_dir)}\n  do: set data.root or data.source.images_dir to the folder that the paths are relative to.`,
+    )
+  return { images, skipped }
+}
+
+/** A column is numeric when all its filled cells are plain numbers; codes with leading zeros stay text. */
+function readAttributes(columns: readonly string[], table: Table): Attributes[] {
+  const readers = columns.map((name) => {
+    const index = columnIndex(table, name, 'data.source.attributes')
+    const filled = table.rows.map(({ cells }) => cells[index] ?? '').filter((cell) => cell !== '')
+    const isNumeric = filled.every((cell) => /^-?(0|[1-9]\d*)(\.\d+)?$/.test(cell))
+    return (cells: readonly string[]) => {
+      const cell = cells[index] ?? ''
+      return [name, cell === '' ? null : isNumeric ? Number(cell) : cell] as const
+    }
+  })
+  return table.rows.map(({ cells }) => Object.fromEntries(readers.map((read) => read(cells))))
+}
+
+function readParts(column: string, table: Table, warnings: string[]): (SplitPart | undefined)[] {
+  const index = columnIndex(table, column, 'data.split.column')
+  const odd = new Map<string, number>()
+  let empty = 0
+  const parts = table.rows.map(({ cells }) => {
+    const value = cells[index] ?? ''
+    const part = partNamed(value)
+    if (value === '') empty++
+    else if (part === undefined) odd.set(value, (odd.get(value) ?? 0) + 1)
+    return part
+  })
+  if (odd.size > 0)
+    throw new UserError(
+      `Column "${column}" of ${table.name} must hold train, val (valid, validation) or test; found ` +
+        `${firstFew([...odd].sort((a, b) => b[1] - a[1]).map(([value, n]) => `${value} (${count(n, 'row')})`))}.\n  do: name another column in data.split.column, or drop it for a random split by patient.`,
+    )
+  if (empty > 0)
+    warnings.push(
+      `${count(empty, 'row')} of ${table.name} ${empty === 1 ? 'has' : 'have'} no part in column "${column}" and ${empty === 1 ? 'is' : 'are'} left out of training and evaluation.`,
+    )
+  return parts
+}
+
+function warnAboutPatients(
+  source: CsvSource,
+  table: Table,
+  used: readonly number[],
+  patient: (cells: readonly string[]) => string,
+  warnings: string[],
+): void {
+  if (source.patient === null) {
+    warnings.push(
+      `No patient column is named (data.source.patient), so every image is its own patient: images of one patient may land on both sides of the split and flatter the result. Columns: ${firstFew(table.columns, 20)}.`,
+    )
+    return
+  }
+  const empty = used.filter((i) => patient(table.rows[i]!.cells) === '')
+  if (empty.length > 0)
+    warnings.push(
+      `${count(empty.length, 'row')} of ${table.name} ${empty.length === 1 ? 'has' : 'have'} no patient id in column "${source.patient}"; each such image counts as its own patient (lines ${firstFew(empty.map((i) => String(table.rows[i]!.line)))}).`,
+    )
+}
+
+/** Keeps the first of rows that say the same of the same image. */
+function mergeRepeats(rows: readonly CsvRow[], name: string, warnings: string[]): Case[] {
+  const byImage = new Map<string, CsvRow>()
+  const byId = new Map<string, CsvRow>()
+  const conflicts: string[] = []
+  let repeats = 0
+  const kept: Case[] = []
+  for (const row of rows) {
+    const image = row.case.images[0]!
+    const first = byImage.get(image) ?? byId.get(row.case.case_id)
+    if (first === undefined) {
+      byImage.set(image, row)
+      byId.set(row.case.case_id, row)
+      kept.push(row.case)
+      continue
+    }
+    const differing = differences(first.case, row.case)
+    if (differing.length === 0) repeats++
+    else
+      conflicts.push(
+        `lines ${first.line} and ${row.line}: ${first.case.images[0] === image ? image : `case id ${row.case.case_id}`} (${differing.join(', ')} differ)`,
+      )
+  }
+  if (conflicts.length > 0)
+    throw new UserError(
+      `${name} names ${count(conflicts.length, 'case')} twice with different contents:\n` +
+        `${conflicts
+          .slice(0, 10)
+          .map((c) => `    ${JSON.stringify(c).slice(1, -1)}`)
+          .join('\n')}${conflicts.length > 10 ? `\n    and ${conflicts.length - 10} more` : ''}\n` +
+        '  do: keep one row an image; give different images different case ids.',
+    )
+  if (repeats > 0)
+    warnings.push(
+      `${count(repeats, 'row')} of ${name} ${repeats === 1 ? 'repeats' : 'repeat'} an earlier row and ${repeats === 1 ? 'is' : 'are'} merged with it.`,
+    )
+  return kept
+}
+
+function differences(a: Case, b: Case): string[] {
+  const keys = ['images', 'case_id', 'patient_id', 'study_id', 'labels', 'attributes', 'split'] as const
+  return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+}

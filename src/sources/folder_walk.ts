@@ -1,0 +1,63 @@
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { explain } from '../storage/local.ts'
+import { isImageName } from './image_files.ts'
+
+export interface FolderContents {
+  /** Root-relative paths with '/' between folders, in code-unit order. */
+  images: string[]
+  /** Visible files that are not images by their name. */
+  others: string[]
+  /** Entries that cannot be followed or opened, each with its reason. */
+  unreadable: { file: string; reason: string }[]
+}
+
+/**
+ * Every visible file below `root`. Hidden entries and archive droppings (`__MACOSX`) are ignored. Symbolic links
+ * are followed; a folder reached a second time, as a link in a loop is, is not entered again.
+ */
+export async function walkFolder(root: string): Promise<FolderContents> {
+  const found: FolderContents = { images: [], others: [], unreadable: [] }
+  const entered = new Set<string>()
+  const pending = ['']
+  while (pending.length > 0) {
+    const folder = pending.pop()!
+    const path = join(root, folder)
+    const real = await realpath(path)
+    if (entered.has(real)) {
+      found.unreadable.push({
+        file: folder,
+        reason: 'A link to a folder that is read already; not followed.',
+      })
+      continue
+    }
+    entered.add(real)
+    const entries = await readdir(path, { withFileTypes: true }).catch((cause) =>
+      Promise.reject(explain(cause, path)),
+    )
+    const folders: string[] = []
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.name.startsWith('.') || entry.name === '__MACOSX') continue
+      const file = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.name.includes('\uFFFD')) {
+        found.unreadable.push({
+          file,
+          reason: 'The name is not UTF-8, so the file cannot be opened. Rename it.',
+        })
+        continue
+      }
+      const kind = entry.isSymbolicLink() ? await stat(join(root, file)).catch(() => null) : entry
+      if (kind === null)
+        found.unreadable.push({ file, reason: 'A link that leads nowhere. Mend or remove it.' })
+      else if (kind.isDirectory()) folders.push(file)
+      else if (!kind.isFile()) found.unreadable.push({ file, reason: 'Not a regular file. Remove it.' })
+      else if (isImageName(entry.name)) found.images.push(file)
+      else found.others.push(file)
+    }
+    pending.push(...folders.reverse())
+  }
+  const byCodeUnit = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+  found.images.sort(byCodeUnit)
+  found.others.sort(byCodeUnit)
+  return found
+}

@@ -1,0 +1,123 @@
+import { readdir } from 'node:fs/promises'
+import { isAbsolute, join, posix, relative, sep } from 'node:path'
+import { explain } from '../storage/local.ts'
+
+/** Extensions that the imaging room decodes. */
+export const IMAGE_EXTENSIONS = ['.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp'] as const
+
+/** Files that are medical or ordinary images but that this version does not read, by extension. */
+export const UNREAD_IMAGE_EXTENSIONS: Record<string, string> = {
+  '.dcm': 'DICOM',
+  '.dicom': 'DICOM',
+  '.nii': 'NIfTI',
+  '.nii.gz': 'NIfTI',
+  '.mha': 'MetaImage',
+  '.mhd': 'MetaImage',
+  '.nrrd': 'NRRD',
+  '.svs': 'whole-slide image',
+  '.ndpi': 'whole-slide image',
+  '.mrxs': 'whole-slide image',
+  '.bmp': 'BMP',
+  '.gif': 'GIF',
+  '.heic': 'HEIC',
+  '.jp2': 'JPEG 2000',
+  '.npy': 'NumPy array',
+}
+
+export function isImageName(name: string): boolean {
+  return IMAGE_EXTENSIONS.some((extension) => name.toLowerCase().endsWith(extension))
+}
+
+/** The format's name when the file is an image by its name that this version does not read. */
+export function unreadFormat(name: string): string | undefined {
+  const lower = name.toLowerCase()
+  const extension = Object.keys(UNREAD_IMAGE_EXTENSIONS).find((known) => lower.endsWith(known))
+  return extension && UNREAD_IMAGE_EXTENSIONS[extension]
+}
+
+/** A path without its image extension; dots that are part of the name stay. */
+export function withoutExtension(path: string): string {
+  const extension = IMAGE_EXTENSIONS.find((known) => path.toLowerCase().endsWith(known))
+  return extension ? path.slice(0, -extension.length) : path
+}
+
+/**
+ * Where a table's cell points, as a path relative to the root, or null when that lies outside of the root:
+ * tables come from elsewhere and may name '../../etc/passwd'. Symbolic links inside the root are the owner's
+ * own and are followed.
+ */
+export function pathBelowRoot(root: string, folder: string, cell: string): string | null {
+  if (cell.includes('\0')) return null
+  const path = relative(root, isAbsolute(cell) ? cell : join(root, folder, cell))
+  if (path === '' || path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)) return null
+  return path.split(sep).join('/')
+}
+
+export type FoundImage = { path: string } | { missing: string }
+export type ImageFinder = (path: string) => Promise<FoundImage>
+
+/**
+ * Looks images up by root-relative path: as written, else by stem among a folder's images (a table that leaves
+ * the extension out), else the same name in another Unicode form (archives made on macOS), else with
+ * backslashes read as slashes. Each folder is listed once.
+ */
+export function imageFinder(root: string): ImageFinder {
+  const folders = new Map<string, Promise<FolderListing>>()
+  const list = (folder: string) => {
+    const listing = folders.get(folder) ?? listFolder(root, folder)
+    folders.set(folder, listing)
+    return listing
+  }
+  const find: ImageFinder = async (path) => {
+    const folder = posix.dirname(path)
+    const name = posix.basename(path)
+    const at = (found: string) => ({ path: folder === '.' ? found : `${folder}/${found}` })
+    const { files, stems } = await list(folder)
+    if (files.has(name)) return at(name)
+    const matches = stems().get(name.normalize('NFC')) ?? []
+    if (matches.length === 1) return at(matches[0]!)
+    if (matches.length > 1)
+      return {
+        missing: `Several files match: ${matches.join(', ')}. Write the extension in the table, or remove all but one.`,
+      }
+    if (path.includes('\\')) {
+      const slashed = posix.normalize(path.replaceAll('\\', '/'))
+      if (!slashed.startsWith('..') && !slashed.startsWith('/')) return find(slashed)
+    }
+    const lower = name.toLowerCase()
+    const near = [...files].find((file) => file.toLowerCase() === lower)
+    return {
+      missing: `There is no such file below data.root.${near ? ` The folder holds "${near}": case differs.` : ''} Add the file, or take the row out of the table.`,
+    }
+  }
+  return find
+}
+
+interface FolderListing {
+  files: Set<string>
+  /** Image names and their stems, in NFC, to the names as they are on disk. */
+  stems: () => Map<string, string[]>
+}
+
+async function listFolder(root: string, folder: string): Promise<FolderListing> {
+  const entries = await readdir(join(root, folder), { withFileTypes: true }).catch((cause) => {
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return []
+    throw explain(cause, join(root, folder))
+  })
+  const files = new Set(entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name))
+  let byStem: Map<string, string[]> | undefined
+  const stems = () => {
+    if (byStem) return byStem
+    byStem = new Map()
+    for (const file of [...files].filter(isImageName).sort()) {
+      for (const key of new Set([file.normalize('NFC'), withoutExtension(file).normalize('NFC')])) {
+        const known = byStem.get(key)
+        if (known) known.push(file)
+        else byStem.set(key, [file])
+      }
+    }
+    return byStem
+  }
+  return { files, stems }
+}

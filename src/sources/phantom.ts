@@ -1,0 +1,73 @@
+import { basename } from 'node:path'
+import { UserError } from '../schema/errors.ts'
+import { readChestXray14 } from './chestxray14.ts'
+import { logLikelihoodRatio, separation } from './phantom_optimum.ts'
+import { PHANTOM_LABELS, severityScale } from './phantom_plan.ts'
+import { ensurePhantom, readManifest } from './phantom_write.ts'
+import type { SourceData, SourceOf, SourceRequest } from './source_data.ts'
+
+/** Generates the phantom under the root if need be, then reads it as any ChestX-ray14 folder is read. */
+export async function readPhantom(source: SourceOf<'phantom'>, request: SourceRequest): Promise<SourceData> {
+  const odd = request.task.labels.filter((label) => !PHANTOM_LABELS.some((known) => known === label))
+  if (odd.length > 0)
+    throw new UserError(
+      `task.labels: the phantom has no ${odd.map((label) => `"${label}"`).join(', ')}; its findings are ${PHANTOM_LABELS.join(', ')}.`,
+    )
+  const manifest = await ensurePhantom(source, request.root)
+  const markers = new Map(manifest.cases.map((c) => [c.case_id, c.marker]))
+  const data = await readChestXray14({ kind: 'chestxray14' }, request)
+  for (const found of data.cases) {
+    found.attributes.marker = markers.get(found.case_id) ?? null
+    found.attributes.synthetic = 'yes'
+  }
+  return {
+    ...data,
+    synthetic: true,
+    warnings: [
+      `${basename(request.root)} is synthetic: a phantom that shows nobody, for checking instruments.`,
+      ...data.warnings,
+    ],
+  }
+}
+
+export interface PhantomOptimum {
+  /** Expected AUROC of the best possible observer of one image; see `phantom_optimum.ts` for the derivation. */
+  per_label: Record<string, number>
+  auroc_mean: number
+}
+
+/**
+ * The best AUROC that the phantom at `root` makes possible, in expectation over its generator. On a finite list
+ * of cases even the best observer scatters around it; `phantomOracle` gives that observer's scores.
+ */
+export async function phantomOptimum(root: string): Promise<PhantomOptimum> {
+  const { best_auroc } = await requireManifest(root)
+  const values = Object.values(best_auroc)
+  return { per_label: { ...best_auroc }, auroc_mean: values.reduce((a, b) => a + b, 0) / values.length }
+}
+
+/** Scores of the best possible observer, log likelihood ratios from the latent truth: case id → label → score. */
+export async function phantomOracle(root: string): Promise<Map<string, Record<string, number>>> {
+  const { cases, parameters, marked_label } = await requireManifest(root)
+  const d = separation(parameters.difficulty)
+  return new Map(
+    cases.map((c) => [
+      c.case_id,
+      Object.fromEntries(
+        PHANTOM_LABELS.map((label) => {
+          const z = c.severity[label] * severityScale(d) + d / 2
+          const shortcut = label === marked_label ? parameters.marker_shortcut : 0
+          return [label, logLikelihoodRatio(z, d, c.marker, shortcut)]
+        }),
+      ),
+    ]),
+  )
+}
+
+async function requireManifest(root: string) {
+  const manifest = await readManifest(root)
+  if (manifest) return manifest
+  throw new UserError(
+    `${root} holds no finished phantom.\n  do: generate it with "fiducial prepare" on its recipe.`,
+  )
+}

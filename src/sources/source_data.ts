@@ -1,0 +1,42 @@
+import type { Case } from '../schema/case.ts'
+import type { DataConfig, Source } from '../schema/data.ts'
+import type { Task } from '../schema/task.ts'
+
+/** What a data set holds, read from its tables and folders; no pixel has been touched yet. */
+export interface SourceData {
+  cases: Case[]
+  /** The task's labels, in output order; every case has each of them. */
+  labels: string[]
+  warnings: string[]
+  /** Some case carries the data set's own part in `split`. */
+  has_given_split: boolean
+  /** Made by a generator. Whatever shows these cases or numbers from them says so. */
+  synthetic: boolean
+  /** Rows or files that cannot become a case, with the reason and what to do. */
+  skipped: { file: string; reason: string }[]
+}
+
+export interface SourceRequest {
+  data: DataConfig
+  task: Task
+  /** Absolute path of `data.root`. */
+  root: string
+}
+
+export type SourceOf<K extends Source['kind']> = Extract<Source, { kind: K }>
+export type SourceReader<K extends Source['kind']> = (
+  source: SourceOf<K>,
+  request: SourceRequest,
+) => Promise<SourceData>
+
+/** `a, b, c and 12 more`: the first few of a list that may be long. */
+export function firstFew(items: readonly string[], most = 5): string {
+  const shown = items.slice(0, most).map((item) => JSON.stringify(item).slice(1, -1))
+  const more = items.length - shown.length
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
+/** `1 row`, `3 rows`. */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}
