@@ -13,7 +13,7 @@ export function auroc(scores: readonly number[], labels: readonly (0 | 1)[]): nu
   const ranking = rankPairs(scores, labels)
   if (ranking.positive === 0 || ranking.negative === 0)
     throw new MetricError(`AUROC is undefined: no ${ranking.positive === 0 ? 'positive' : 'negative'} cases`)
-  return measureRanking(ranking, new Uint8Array([1]), 0, emptyRankMetrics()).auroc
+  return measureRanking(ranking, new Uint16Array([1]), 0, emptyRankMetrics()).auroc
 }
 
 /** Ranks plain arrays as cases of one patient: for metrics that need no resampling. */

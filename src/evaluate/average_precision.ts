@@ -14,5 +14,5 @@ import { emptyRankMetrics, measureRanking } from './ranking.ts'
 export function averagePrecision(scores: readonly number[], labels: readonly (0 | 1)[]): number {
   const ranking = rankPairs(scores, labels)
   if (ranking.positive === 0) throw new MetricError('average precision is undefined: no positive cases')
-  return measureRanking(ranking, new Uint8Array([1]), 0, emptyRankMetrics()).average_precision
+  return measureRanking(ranking, new Uint16Array([1]), 0, emptyRankMetrics()).average_precision
 }

@@ -3,7 +3,7 @@ import { seededIntegers } from './random.ts'
 /** Something measured on every resample: fills a row, given how often each patient was drawn. */
 export interface Resampled {
   size: number
-  measure(drawn: ArrayLike<number>, row: Float64Array): void
+  measure(drawn: Uint16Array, row: Float64Array): void
 }
 
 /**

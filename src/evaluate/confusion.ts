@@ -44,7 +44,7 @@ export function confusionMatrix(
   truth: ArrayLike<number>,
   predicted: ArrayLike<number>,
   numClasses: number,
-  weights?: { patientOf: ArrayLike<number>; drawn: ArrayLike<number> },
+  weights?: { patientOf: ArrayLike<number>; drawn: Uint16Array },
   into: Float64Array = new Float64Array(numClasses * numClasses),
 ): Float64Array {
   into.fill(0)

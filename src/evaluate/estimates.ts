@@ -28,7 +28,7 @@ export function estimatesOf(
   confidence: number,
 ): Estimates {
   const row = new Float64Array(measures.size)
-  measures.measure(new Uint8Array(numPatients).fill(1), row)
+  measures.measure(new Uint16Array(numPatients).fill(1), row)
   const numLabels = measures.rankings.length
   const withheld: Estimates['withheld'] = []
 

@@ -24,7 +24,7 @@ export interface Measures {
   /** Length of a row: labels × LABEL_METRICS, then multi-class accuracy and balanced accuracy. */
   size: number
   /** Fills `row`; NaN where a metric is undefined. */
-  measure(drawn: ArrayLike<number>, row: Float64Array): void
+  measure(drawn: Uint16Array, row: Float64Array): void
   /** Counts of a label with every patient counted once; null where there is no operating point. */
   confusion(label: number): Confusion | null
   /** Patient of each case that is called positive for a label, its truth being known. */
@@ -66,7 +66,7 @@ export function measuresOf(
   const drawnMatrix = new Float64Array(numLabels * numLabels)
   const ranked = emptyRankMetrics()
 
-  const measure = (drawn: ArrayLike<number>, row: Float64Array) => {
+  const measure = (drawn: Uint16Array, row: Float64Array) => {
     if (classes)
       confusionMatrix(
         classes.truth,

@@ -95,7 +95,7 @@ test('average precision of equal scores is the prevalence', () => {
 test('a patient drawn twice counts as its cases written twice', () => {
   const { scores, labels } = madePairs(9, 30, 10)
   const patientOf = scores.map((_, i) => i % 7)
-  const drawn = [2, 0, 1, 3, 0, 1, 0]
+  const drawn = Uint16Array.of(2, 0, 1, 3, 0, 1, 0)
   const weighted = measureRanking(rank(scores, labels, patientOf), drawn, 0, emptyRankMetrics())
   const copies = scores.flatMap((_, i) => Array.from({ length: drawn[i % 7]! }, () => i))
   const written = [copies.map((i) => scores[i]!), copies.map((i) => labels[i]!)] as const
@@ -107,7 +107,7 @@ test('counts at a cut are those of score >= threshold', () => {
   const ranking = rank([0.9, 0.5, 0.5, 0.1], [1, 0, 1, 0], [0, 0, 0, 0])
   const cut = placesAtOrAbove(ranking, 0.5)
   assert.equal(cut, 3)
-  const { tp, fp } = measureRanking(ranking, [1], cut, emptyRankMetrics())
+  const { tp, fp } = measureRanking(ranking, Uint16Array.of(1), cut, emptyRankMetrics())
   assert.deepEqual([tp, fp], [2, 1])
   assert.equal(placesAtOrAbove(ranking, 0.95), 0)
   assert.equal(placesAtOrAbove(ranking, 0), 4)

@@ -78,7 +78,7 @@ export function placesAtOrAbove(ranking: Ranking, threshold: number): number {
  */
 export function measureRanking(
   ranking: Ranking,
-  weights: ArrayLike<number>,
+  weights: Uint16Array,
   cut: number,
   into: RankMetrics,
 ): RankMetrics {
