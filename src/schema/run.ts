@@ -67,6 +67,14 @@ export const EngineTrain = z.strictObject({
   sync_batch_norm: z.boolean(),
   seed: z.int(),
 })
+/** What `fiducial_engine.probe` finds out about the training node. */
+export const Probe = z.object({
+  device: z.enum(['cpu', 'cuda', 'mps']),
+  precision: z.enum(['fp32', 'bf16', 'fp16']),
+  accelerators: z.int().min(0),
+})
+export type Probe = z.infer<typeof Probe>
+
 export const Provenance = z.strictObject({
   fiducial_version: z.string(),
   commit: z.string().nullable(),
