@@ -70,3 +70,80 @@ export const PredictResult = z.strictObject({
 export type PredictResult = z.infer<typeof PredictResult>
 
 export const ServeReady = z.strictObject({ url: z.string(), models: z.array(z.string()) })
+
+export const RunSummary = z.strictObject({
+  run: z.string().describe('Name of the folder.'),
+  run_dir: z.string(),
+  name: z.string(),
+  status: z.enum(['finished', 'early_stopped', 'stopped', 'failed', 'running', 'interrupted', 'new']),
+  step: z.int(),
+  total_steps: z.int().nullable(),
+  created: z.string(),
+  best: z.strictObject({ step: z.int(), metrics: z.record(z.string(), z.number().nullable()) }).nullable(),
+  select: z.string().describe('Validation metric that names the best checkpoint.'),
+})
+export type RunSummary = z.infer<typeof RunSummary>
+
+export const RunsListResult = z.strictObject({
+  runs: z.array(RunSummary),
+  damaged: z.array(z.strictObject({ dir: z.string(), reason: z.string() })),
+})
+export type RunsListResult = z.infer<typeof RunsListResult>
+
+export const RunsShowResult = RunSummary.extend({
+  config: z.record(z.string(), z.json()).describe('run.json.'),
+  validations: z.array(
+    z.strictObject({
+      step: z.int(),
+      epoch: z.number(),
+      metrics: z.record(z.string(), z.number().nullable()),
+      is_best: z.boolean(),
+    }),
+  ),
+  seconds: z.record(z.string(), z.number()).describe('Where the time went, all finished starts together.'),
+  warnings: z.array(z.string()),
+  message: z.string().nullable().describe('What the last start ended with.'),
+  files: z.record(z.string(), z.string()).describe('Those that exist: report, evaluation, package.'),
+})
+export type RunsShowResult = z.infer<typeof RunsShowResult>
+
+export const RunsLogsResult = z.strictObject({
+  run_dir: z.string(),
+  ranks: z.array(z.strictObject({ rank: z.int(), lines: z.array(z.string()) })),
+})
+export type RunsLogsResult = z.infer<typeof RunsLogsResult>
+
+export const RunsCompareResult = z.strictObject({
+  runs: z.array(z.string()),
+  config: z
+    .record(z.string(), z.array(z.json()))
+    .describe('Keys of run.json that differ → one value a run, null where absent.'),
+  metrics: z
+    .record(z.string(), z.array(z.number().nullable()))
+    .describe('Of the best checkpoint on validation → one value a run.'),
+})
+export type RunsCompareResult = z.infer<typeof RunsCompareResult>
+
+export const RunResult = z.strictObject({
+  run_dir: z.string(),
+  stages: z.array(
+    z.strictObject({
+      stage: z.enum(['prepare', 'train', 'evaluate', 'package']),
+      skipped: z.boolean().describe('Its output was complete and current.'),
+      seconds: z.number(),
+    }),
+  ),
+  prepare: PrepareResult,
+  train: TrainResult,
+  evaluate: z
+    .record(z.string(), z.json())
+    .describe('Of the validation split; the keys of the verb evaluate.'),
+  package: PackageResult,
+  report: z.string(),
+  seconds: z.number(),
+})
+export type RunResult = z.infer<typeof RunResult>
+
+/** What a verb with `--dry-run` prints: it wrote and started nothing. */
+export const DryRunResult = z.strictObject({ dry_run: z.literal(true), would: z.array(z.string()) })
+export type DryRunResult = z.infer<typeof DryRunResult>
