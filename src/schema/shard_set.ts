@@ -76,8 +76,8 @@ export type TableCase = z.infer<typeof TableCase>
 
 export const PartCounts = z.strictObject({ train: z.int(), val: z.int(), test: z.int() })
 /**
- * `tables/split-<id>/`: `split.safetensors` with `part` uint8 [N] in shard order: 0 none, 1 train, 2 val, 3 test;
- * `split.json` is written last.
+ * `tables/split-<id>/`: `split.safetensors` with `part` uint8 [N] in shard order: 0 none, 1 train, 2 val, 3 test,
+ * and for cross-validation `fold` int32 [N]; `rule.json`, the recipe's `data.split`; `split.json` is written last.
  */
 export const SplitTable = z.strictObject({
   format: z.literal(1),

@@ -1,19 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 
 /**
  * Writes a file whole or not at all: a temporary neighbour is flushed to disk, then renamed over the target.
+ * `isPrivate`: readable by its owner only (mode 0600).
  *
  * @throws {UserError} when the disk is full or the folder cannot be written; the old file is then untouched
  */
-export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: { isPrivate?: boolean } = {},
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true }).catch((cause) => Promise.reject(explain(cause, path)))
   const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`)
   try {
-    const file = await open(temporary, 'wx')
+    const file = await open(temporary, 'wx', options.isPrivate ? 0o600 : 0o666)
     try {
       await file.writeFile(data)
       await file.sync()
@@ -64,4 +69,81 @@ export function explain(cause: unknown, path: string): unknown {
   }
   if (code === undefined || advice[code] === undefined) return cause
   return new UserError(`${advice[code]}\n  at: ${path}`, { cause })
+}
+
+/** What tells a changed file from an unchanged one without reading it. */
+export interface FileStamp {
+  size: number
+  /** Nanoseconds since 1970, as text: beyond what a number holds exactly. */
+  mtime_ns: string
+}
+
+/** The file's stamp, or null when there is no such file. */
+export async function stampFile(path: string): Promise<FileStamp | null> {
+  try {
+    const found = await stat(path, { bigint: true })
+    return found.isFile() ? { size: Number(found.size), mtime_ns: String(found.mtimeNs) } : null
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    throw explain(cause, path)
+  }
+}
+
+/** A file's bytes. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw explain(cause, path)
+  }
+}
+
+/** Names in a folder, sorted; empty when the folder does not exist. */
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw explain(cause, path)
+  }
+}
+
+/** Makes a folder and those above it. `isPrivate`: readable by its owner only (mode 0700). */
+export async function makeFolder(path: string, options: { isPrivate?: boolean } = {}): Promise<void> {
+  await mkdir(path, { recursive: true, ...(options.isPrivate ? { mode: 0o700 } : {}) }).catch((cause) =>
+    Promise.reject(explain(cause, path)),
+  )
+}
+
+/** Removes a file or a whole folder; nothing happens when it does not exist. */
+export async function removeAll(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((cause) => Promise.reject(explain(cause, path)))
+}
+
+/** Renames within one file system. */
+export async function move(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((cause) => Promise.reject(explain(cause, to)))
+}
+
+/** The same file under a second name: a hard link, or a copy where the file system has none. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  await rm(to, { force: true })
+  try {
+    await link(from, to)
+  } catch {
+    await copyFile(from, to).catch((cause) => Promise.reject(explain(cause, to)))
+  }
+}
+
+/** Bytes that may still be written below a folder, or null when the file system does not say. */
+export async function freeBytes(path: string): Promise<number | null> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      const found = await statfs(at)
+      return found.blocks === 0 ? null : found.bavail * found.bsize
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(at) === at) return null
+    }
+  }
 }

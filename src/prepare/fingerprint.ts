@@ -1,0 +1,44 @@
+import type { Fingerprint } from '../schema/shard_set.ts'
+import type { ShardReport } from '../schema/staging.ts'
+import type { Statistics } from './statistics.ts'
+
+/** What the stored data look like, from the shards' reports. */
+export function fingerprint(reports: readonly ShardReport[], statistics: Statistics): Fingerprint {
+  const formats = addCounts(reports.map((report) => report.formats))
+  return {
+    num_cases: reports.reduce((sum, { shard }) => sum + (shard?.num_cases ?? 0), 0),
+    source_formats: formats,
+    source_height: range(addCounts(reports.map((report) => report.heights))),
+    source_width: range(addCounts(reports.map((report) => report.widths))),
+    ...statistics,
+  }
+}
+
+/** Counts of several tallies together, keys sorted. */
+export function addCounts(tallies: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const total = new Map<string, number>()
+  for (const tally of tallies)
+    for (const [key, n] of Object.entries(tally)) total.set(key, (total.get(key) ?? 0) + n)
+  return Object.fromEntries([...total].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** Smallest, middle and largest of values given as value → how often. */
+function range(tally: Readonly<Record<string, number>>): { min: number; median: number; max: number } {
+  const values = Object.entries(tally)
+    .map(([value, n]) => ({ value: Number(value), n }))
+    .sort((a, b) => a.value - b.value)
+  const total = values.reduce((sum, { n }) => sum + n, 0)
+  const at = (position: number) => {
+    let seen = 0
+    for (const { value, n } of values) {
+      seen += n
+      if (seen > position) return value
+    }
+    return 0
+  }
+  return {
+    min: at(0),
+    median: (at(Math.floor((total - 1) / 2)) + at(Math.floor(total / 2))) / 2,
+    max: at(total - 1),
+  }
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { open, rename, rmdir, stat, utimes } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { UserError } from '../schema/errors.ts'
+import { explain, listFolder, makeFolder, readTextIfExists, removeAll } from '../storage/local.ts'
+
+interface Holder {
+  pid: number
+  host: string
+  /** When the process started, where the system says: a later process may have the same pid. */
+  process_start: string | null
+  time: string
+  token: string
+}
+
+export interface FolderLock extends AsyncDisposable {
+  release(): Promise<void>
+}
+
+const HEARTBEAT_MS = 15_000
+/** Silence after which a holder on another machine counts as dead; its pid cannot be looked up from here. */
+const SILENCE_MS = 10 * 60_000
+
+/**
+ * Takes a lock on work in a folder: a file naming process and machine. A lock whose process is gone is taken over.
+ *
+ * @param name the share of the work; other shares may be held at once
+ * @param excludes names of other shares that may not be held at the same time
+ * @throws {UserError} when a living process holds it, or one that it excludes
+ */
+export async function lockFolder(
+  folder: string,
+  name: string,
+  excludes: (other: string) => boolean = () => false,
+): Promise<FolderLock> {
+  const path = join(folder, `${name}.lock`)
+  const mine: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    process_start: await processStart(process.pid),
+    time: new Date().toISOString(),
+    token: randomUUID(),
+  }
+  await create(path, mine, folder)
+  const release = async () => {
+    clearInterval(heartbeat)
+    const now = await readHolder(path)
+    if (now?.token === mine.token) await removeAll(path)
+    await rmdir(folder).catch(() => {}) // others' locks keep it
+  }
+  const heartbeat = setInterval(() => {
+    const at = new Date()
+    utimes(path, at, at).catch(() => {}) // taken over or removed: the next step of the work notices
+  }, HEARTBEAT_MS)
+  heartbeat.unref()
+  try {
+    for (const file of await listFolder(folder)) {
+      const other = file.endsWith('.lock') ? file.slice(0, -'.lock'.length) : name
+      if (other === name || !excludes(other)) continue
+      const holder = await readHolder(join(folder, file))
+      if (holder && (await isAlive(join(folder, file), holder))) throw heldError(folder, holder)
+    }
+  } catch (error) {
+    await release()
+    throw error
+  }
+  return { release, [Symbol.asyncDispose]: release }
+}
+
+async function create(path: string, mine: Holder, folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    await makeFolder(folder) // each time: whoever released the last lock removed it
+    try {
+      const file = await open(path, 'wx')
+      await file.writeFile(JSON.stringify(mine))
+      await file.close()
+      return
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if (code === 'ENOENT') continue
+      if (code !== 'EEXIST') throw explain(cause, path)
+    }
+    const holder = await readHolder(path)
+    if (holder && (await isAlive(path, holder))) throw heldError(folder, holder)
+    await setAside(path, holder)
+  }
+  throw new UserError(`Other processes keep taking the lock ${path}.\n  do: let one of them finish first.`)
+}
+
+/** Removes a dead holder's lock, and only that one: another process may be taking it over at the same moment. */
+async function setAside(path: string, dead: Holder | null): Promise<void> {
+  const aside = `${path}.${randomUUID()}`
+  try {
+    await rename(path, aside)
+  } catch {
+    return
+  }
+  const found = await readHolder(aside)
+  if (found !== null && found.token !== dead?.token) await rename(aside, path)
+  else await removeAll(aside)
+}
+
+async function readHolder(path: string): Promise<Holder | null> {
+  try {
+    return JSON.parse((await readTextIfExists(path)) ?? 'null') as Holder | null
+  } catch {
+    return null // being written, or torn by a full disk
+  }
+}
+
+async function isAlive(path: string, holder: Holder): Promise<boolean> {
+  if (holder.host !== hostname()) {
+    const touched = await stat(path).catch(() => null)
+    return touched !== null && Date.now() - touched.mtimeMs < SILENCE_MS
+  }
+  try {
+    process.kill(holder.pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+  }
+  const start = await processStart(holder.pid)
+  return start === null || holder.process_start === null || start === holder.process_start
+}
+
+/** Start time of a process in clock ticks since boot (Linux), or null where the system does not say. */
+async function processStart(pid: number): Promise<string | null> {
+  const text = await readTextIfExists(`/proc/${pid}/stat`).catch(() => null)
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+}
+
+function heldError(folder: string, holder: Holder): UserError {
+  return new UserError(
+    `Another process is preparing this set: pid ${holder.pid} on ${holder.host}, since ${holder.time}.\n` +
+      `  in: ${folder}\n` +
+      '  do: wait for it, or choose another folder with --out. A process that died is noticed by itself on the ' +
+      'same machine, and after 10 minutes of silence on another.',
+  )
+}

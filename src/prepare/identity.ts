@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../schema/preprocess.ts'
+import type { PrepareConfig } from '../schema/recipe.ts'
+
+/** A case and the SHA-256 of the file it was read from; null where the file could not be read. */
+export interface CaseHash {
+  case_id: string
+  sha256: string | null
+}
+
+/** Names a shard set: the preprocess spec, its code version and the ordered (case_id, source sha256). */
+export function setId(preprocess: PreprocessSpec, codeVersion: number, stored: Iterable<CaseHash>): string {
+  return hashLines({ preprocess, code_version: codeVersion }, pairs(stored))
+}
+
+/**
+ * Names what a recipe asks for, unreadable files included and in any order: equal requests are answered by the same
+ * set. It needs the sources' hashes but neither the resolved spec nor a decoded pixel.
+ */
+export function requestId(config: PrepareConfig, sources: readonly CaseHash[]): string {
+  return hashLines(configKey(config), pairs(sources.toSorted(byCaseId)))
+}
+
+/** Names the keys of `prepare` that shape pixels, and the code version. */
+export function configId(config: PrepareConfig): string {
+  return hashLines(configKey(config), [])
+}
+
+/** Names a list of cases, whatever their order. */
+export function caseListId(cases: readonly { case_id: string }[]): string {
+  return hashLines('cases', cases.map((one) => one.case_id).sort())
+}
+
+/** Names unfinished work: everything known before the first file is read. */
+export function stagingKey(
+  config: PrepareConfig,
+  cases: readonly { case_id: string; images: readonly string[] }[],
+  updatedFrom: string | null,
+): string {
+  const whole = { ...configKey(config), shard_mb: config.shard_mb, updated_from: updatedFrom }
+  return hashLines(
+    whole,
+    cases.map((one) => [one.case_id, one.images[0]]),
+  )
+}
+
+/** JSON with keys in sorted order at every level, so that equal values have equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, v: unknown) =>
+    v !== null && typeof v === 'object' && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : v,
+  )
+}
+
+/** SHA-256 of a value and then of lines, one JSON text each, without holding them all. */
+export function hashLines(head: unknown, lines: Iterable<unknown>): string {
+  const hash = createHash('sha256').update(`${canonicalJson(head)}\n`)
+  for (const line of lines) hash.update(`${canonicalJson(line)}\n`)
+  return hash.digest('hex')
+}
+
+function configKey(config: PrepareConfig) {
+  const { normalize: _, shard_mb: __, ...pixels } = config
+  return { prepare: pixels, code_version: PREPROCESS_CODE_VERSION }
+}
+
+function* pairs(cases: Iterable<CaseHash>): Generator<[string, string | null]> {
+  for (const one of cases) yield [one.case_id, one.sha256]
+}
+
+const byCaseId = (a: CaseHash, b: CaseHash) => (a.case_id < b.case_id ? -1 : a.case_id > b.case_id ? 1 : 0)

@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import { AttentionError, UserError } from '../schema/errors.ts'
+import type { Quarantined, ShardIndex } from '../schema/shard_set.ts'
+import type { PrepareReport, ShardReport } from '../schema/staging.ts'
+import { listFolder, makeFolder, move, readTextIfExists, removeAll, writeAtomic } from '../storage/local.ts'
+import { addCounts, fingerprint } from './fingerprint.ts'
+import { setId } from './identity.ts'
+import type { SetPlace } from './place.ts'
+import { nameOf, readIndex, readPrepareReport, storedCases } from './shard_set.ts'
+import { stagedSet } from './staging.ts'
+import { pixelStatistics } from './statistics.ts'
+
+/** `'1%'` of the cases, or a count. */
+export function mostQuarantined(limit: number | string, numCases: number): number {
+  return typeof limit === 'number' ? limit : (Number.parseFloat(limit) / 100) * numCases
+}
+
+/**
+ * Writes what describes a whole set, into its staging folder; `index.json` comes last.
+ *
+ * @param reports of all shards, in order
+ * @param files of the quarantined cases included, in any order
+ * @throws {AttentionError} if more cases are quarantined than allowed: nothing is published
+ */
+export async function describeSet(
+  staging: string,
+  reports: readonly ShardReport[],
+  about: {
+    spec: Pick<ShardIndex, 'preprocess' | 'code_version'>
+    quarantined: readonly Quarantined[]
+    allowed: number
+    report: Omit<PrepareReport, 'format' | 'set_id' | 'cases' | 'quarantined' | 'shards' | 'bytes' | 'notes'>
+  },
+): Promise<ShardIndex> {
+  const dir = stagedSet(staging)
+  const quarantined = [...about.quarantined].sort((a, b) => (a.case_id < b.case_id ? -1 : 1))
+  const list = quarantined.map((line) => `${JSON.stringify(line)}\n`).join('')
+  await writeAtomic(join(dir, 'quarantine.jsonl'), list)
+  const shards = reports.flatMap(({ shard }) => (shard === null ? [] : [shard]))
+  if (quarantined.length > about.allowed || shards.length === 0)
+    throw tooManyQuarantined(quarantined, about.allowed, join(dir, 'quarantine.jsonl'))
+
+  const { preprocess, code_version } = about.spec
+  const stored = await storedCases(dir, { shards })
+  const index: ShardIndex = {
+    format: 1,
+    set_id: setId(preprocess, code_version, stored),
+    preprocess,
+    code_version,
+    num_cases: stored.length,
+    sample_shape: [preprocess.channels, ...preprocess.size],
+    dtype: preprocess.dtype,
+    shards: shards.map(({ file, num_cases, bytes, sha256 }) => ({ file, num_cases, bytes, sha256 })),
+  }
+  const pixels = fingerprint(reports, await pixelStatistics(dir, index))
+  const report: PrepareReport = {
+    format: 1,
+    set_id: index.set_id,
+    ...about.report,
+    cases: index.num_cases,
+    quarantined: quarantined.length,
+    shards: shards.length,
+    bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
+    notes: addCounts(reports.map((one) => one.notes)),
+  }
+  await writeAtomic(join(dir, 'fingerprint.json'), `${JSON.stringify(pixels, null, 2)}\n`)
+  await writeAtomic(join(dir, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
+  await writeAtomic(join(dir, 'index.json'), `${JSON.stringify(index, null, 2)}\n`)
+  return index
+}
+
+/**
+ * Makes a described set visible: renames it into the shared folder, or moves it into the folder of its own, the index
+ * last. May be killed at any point and run again.
+ *
+ * @returns the folder of the set, or null when nothing was ready to be published
+ */
+export async function publish(place: SetPlace): Promise<string | null> {
+  const from = stagedSet(place.staging)
+  const index = await readIndex(from)
+  if (index === null) return null
+  if (place.out === null) {
+    const target = join(place.parent, index.set_id.slice(0, 12))
+    const there = await readIndex(target)
+    if (there === null && (await listFolder(target)).length > 0)
+      throw new UserError(
+        `${target} is in the way: it holds files but no shard set.\n  do: move it away and run the same command again.`,
+      )
+    if (there === null) await move(from, target)
+    else await addRequests(target, (await readPrepareReport(from))!.request_ids)
+    await removeAll(place.staging)
+    return target
+  }
+  await moveInto(from, place.out, index)
+  await removeAll(place.staging)
+  return place.out
+}
+
+/** The same pixels answer one more request, e.g. without a file that could not be read anyway. */
+async function addRequests(dir: string, requestIds: readonly string[]): Promise<void> {
+  const report = (await readPrepareReport(dir))!
+  report.request_ids = [...new Set([...report.request_ids, ...requestIds])]
+  await writeAtomic(join(dir, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
+}
+
+/** Shards and tables first: old ones keep their names, so the set that is there stays whole until its index goes. */
+async function moveInto(from: string, to: string, index: ShardIndex): Promise<void> {
+  for (const folder of ['tables', 'shards']) {
+    await makeFolder(join(to, folder))
+    for (const name of await listFolder(join(from, folder)))
+      await move(join(from, folder, name), join(to, folder, name))
+  }
+  for (const name of ['quarantine.jsonl', 'fingerprint.json', 'report.json', 'index.json'])
+    if ((await readTextIfExists(join(from, name))) !== null) await move(join(from, name), join(to, name))
+  await removeLeftovers(to, index)
+}
+
+/** Shards of an earlier set in the same folder, and tables that count by its rows. */
+async function removeLeftovers(dir: string, index: ShardIndex): Promise<void> {
+  const kept = new Set(index.shards.map(({ file }) => nameOf(file)))
+  for (const name of await listFolder(join(dir, 'shards')))
+    if (!kept.has(name.split('.')[0]!)) await removeAll(join(dir, 'shards', name))
+  for (const name of await listFolder(join(dir, 'tables'))) {
+    const about = name.startsWith('labels-') ? 'labels.json' : name.startsWith('split-') ? 'split.json' : null
+    if (about === null) continue
+    const text = await readTextIfExists(join(dir, 'tables', name, about))
+    if (text === null || JSON.parse(text).set_id !== index.set_id) await removeAll(join(dir, 'tables', name))
+  }
+}
+
+function tooManyQuarantined(
+  quarantined: readonly Quarantined[],
+  allowed: number,
+  list: string,
+): AttentionError {
+  const shown = quarantined.slice(0, 5).map(({ case_id, reason }) => `  ${case_id}: ${reason.split('\n')[0]}`)
+  if (quarantined.length > shown.length) shown.push(`  … and ${quarantined.length - shown.length} more`)
+  return new AttentionError(
+    `${quarantined.length} cases could not be read; at most ${Math.floor(allowed)} may be (data.max_quarantined). ` +
+      `Nothing was published.\n${shown.join('\n')}\n  all of them: ${list}\n` +
+      '  do: repair or remove these files and run the same command again, finished shards are kept; ' +
+      'or raise data.max_quarantined.',
+  )
+}

@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import { UserError } from '../schema/errors.ts'
+import { parse } from '../schema/parse.ts'
+import { ShardIndex } from '../schema/shard_set.ts'
+import { PrepareReport } from '../schema/staging.ts'
+import { readTextIfExists, stampFile } from '../storage/local.ts'
+import type { CaseHash } from './identity.ts'
+import { readShardCases } from './staging.ts'
+
+/** The index of a whole shard set, or null when the folder holds none. */
+export async function readIndex(dir: string): Promise<ShardIndex | null> {
+  const path = join(dir, 'index.json')
+  const text = await readTextIfExists(path)
+  return text === null ? null : parse(ShardIndex, parseJson(text, path), path)
+}
+
+/** How a whole shard set came about, or null when the folder holds none. */
+export async function readPrepareReport(dir: string): Promise<PrepareReport | null> {
+  const path = join(dir, 'report.json')
+  const text = await readTextIfExists(path)
+  return text === null ? null : parse(PrepareReport, parseJson(text, path), path)
+}
+
+/** Name of a shard from its file: 'shards/00017.safetensors' is '00017'. */
+export function nameOf(file: string): string {
+  return file.slice(file.lastIndexOf('/') + 1, -'.safetensors'.length)
+}
+
+/** Every stored case in shard order: shard by shard, row by row. */
+export async function storedCases(
+  dir: string,
+  index: Pick<ShardIndex, 'shards'>,
+): Promise<(CaseHash & { sha256: string })[]> {
+  const cases: (CaseHash & { sha256: string })[] = []
+  for (const shard of index.shards) {
+    const rows = await readShardCases(dir, nameOf(shard.file))
+    if (rows.length !== shard.num_cases)
+      throw new UserError(
+        `${nameOf(shard.file)}.cases.jsonl lists ${rows.length} cases; index.json says ${shard.num_cases}.\n` +
+          `  in: ${dir}\n  do: delete this folder and run "fiducial prepare" again.`,
+      )
+    for (const { case_id, sha256 } of rows) cases.push({ case_id, sha256 })
+  }
+  return cases
+}
+
+/** Shard files that are not there, or not as long as the index says. */
+export async function damagedShards(
+  dir: string,
+  index: ShardIndex,
+): Promise<{ file: string; expected: number; found: number | null }[]> {
+  const damaged = []
+  for (const { file, bytes } of index.shards) {
+    const stamp = await stampFile(join(dir, file))
+    if (stamp?.size !== bytes) damaged.push({ file, expected: bytes, found: stamp?.size ?? null })
+  }
+  return damaged
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new UserError(
+      `This file is not JSON.\n  at: ${path}\n  do: delete its folder and run "fiducial prepare" again.`,
+      { cause },
+    )
+  }
+}

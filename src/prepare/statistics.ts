@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { imagenetNormalization, inputNormalization } from '../imaging/normalization.ts'
+import { UserError } from '../schema/errors.ts'
+import type { InputNormalization, PreprocessSpec } from '../schema/preprocess.ts'
+import type { PrepareConfig } from '../schema/recipe.ts'
+import type { ShardIndex } from '../schema/shard_set.ts'
+import { readSafetensors } from '../storage/safetensors.ts'
+import { shardFiles } from './shard_layout.ts'
+import { nameOf } from './shard_set.ts'
+
+/** Per channel, in 0..1. */
+export interface Statistics {
+  mean: number[]
+  std: number[]
+}
+
+/**
+ * Mean and standard deviation of stored pixels from the shards' sums; no pixel is read.
+ *
+ * @param isIncluded by position in shard order
+ * @throws {UserError} if no case is included
+ */
+export async function pixelStatistics(
+  dir: string,
+  index: Pick<ShardIndex, 'shards' | 'sample_shape' | 'dtype'>,
+  isIncluded: (position: number) => boolean = () => true,
+): Promise<Statistics> {
+  const [channels, height, width] = index.sample_shape
+  const sum = new Float64Array(channels)
+  const square = new Float64Array(channels)
+  let cases = 0
+  let position = 0
+  for (const shard of index.shards) {
+    const sums = await readSafetensors(join(dir, shardFiles(nameOf(shard.file)).sums))
+    for (let row = 0; row < shard.num_cases; row++) {
+      if (!isIncluded(position++)) continue
+      cases++
+      for (let c = 0; c < channels; c++) {
+        sum[c]! += Number(sums.sum!.data[row * channels + c])
+        square[c]! += Number(sums.sum_sq!.data[row * channels + c])
+      }
+    }
+  }
+  if (cases === 0) throw new UserError('There is no case to take the mean and standard deviation of.')
+  const { offset, scale } = inputNormalization(index.dtype, [0], [1])
+  const pixels = cases * height * width
+  const means = Array.from(sum, (value) => value / pixels)
+  return {
+    mean: means.map((mean) => (mean + offset) * scale),
+    std: means.map((mean, c) => Math.sqrt(Math.max(0, square[c]! / pixels - mean * mean)) * scale),
+  }
+}
+
+/**
+ * The network's first node, as `prepare.normalize` asks.
+ *
+ * @param training statistics of the training split, needed for `dataset` alone
+ */
+export async function normalizationOf(
+  normalize: PrepareConfig['normalize'],
+  spec: PreprocessSpec,
+  training: () => Promise<Statistics>,
+): Promise<InputNormalization> {
+  const { channels, channel_order: order, dtype } = spec
+  if (normalize === 'imagenet') return imagenetNormalization(dtype, channels, order)
+  if (normalize === 'none') return inputNormalization(dtype, Array(channels).fill(0), Array(channels).fill(1))
+  if (normalize === 'dataset') {
+    const { mean, std } = await training()
+    return inputNormalization(dtype, mean, std)
+  }
+  if (normalize.mean.length !== channels || normalize.std.length !== channels)
+    throw new UserError(
+      `prepare.normalize names ${normalize.mean.length} means and ${normalize.std.length} standard deviations ` +
+        `for ${channels} channel${channels === 1 ? '' : 's'}; give one of each a channel, in 0..1.`,
+    )
+  return inputNormalization(dtype, normalize.mean, normalize.std)
+}

@@ -1,0 +1,120 @@
+import { join } from 'node:path'
+import type { Case, Labels, SplitPart } from '../schema/case.ts'
+import type { Split } from '../schema/data.ts'
+import { parse } from '../schema/parse.ts'
+import type { InputNormalization } from '../schema/preprocess.ts'
+import type { Leak } from '../schema/results.ts'
+import { LabelsTable, PART_CODES, type ShardIndex, SplitTable, type TableCase } from '../schema/shard_set.ts'
+import { readTextIfExists, sha256, writeAtomic } from '../storage/local.ts'
+import { encodeSafetensors } from '../storage/safetensors.ts'
+import { canonicalJson, hashLines } from './identity.ts'
+import type { AssignedSplit } from './split.ts'
+
+/**
+ * Writes the labels of a set, one row a case in shard order, unless they are there already. They name themselves by
+ * their content: a corrected label makes another table and touches no pixel.
+ *
+ * @param cases in shard order
+ */
+export async function writeLabelsTable(
+  dir: string,
+  index: ShardIndex,
+  labels: readonly string[],
+  cases: readonly Case[],
+): Promise<LabelsTable> {
+  const rows = cases.map(
+    ({ case_id, patient_id, labels: values, attributes }): TableCase => ({
+      case_id,
+      patient_id,
+      labels: Object.fromEntries(labels.map((label) => [label, values[label] ?? null])) as Labels,
+      attributes,
+    }),
+  )
+  const labelsId = hashLines({ set_id: index.set_id, labels }, rows)
+  const folder = join(dir, `tables/labels-${labelsId.slice(0, 12)}`)
+  const path = join(folder, 'labels.json')
+  const existing = await readTextIfExists(path)
+  if (existing !== null) return parse(LabelsTable, JSON.parse(existing), path)
+
+  const data = Int8Array.from(rows.flatMap((row) => labels.map((label) => row.labels[label] ?? -1)))
+  const table: LabelsTable = {
+    format: 1,
+    set_id: index.set_id,
+    labels_id: labelsId,
+    labels: [...labels],
+    num_cases: rows.length,
+  }
+  await writeAtomic(join(folder, 'cases.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await writeAtomic(
+    join(folder, 'labels.safetensors'),
+    encodeSafetensors({ labels: { dtype: 'I8', shape: [rows.length, labels.length], data } }),
+  )
+  await writeAtomic(path, `${JSON.stringify(table, null, 2)}\n`)
+  return table
+}
+
+export interface SplitContent {
+  rule: Split
+  assigned: AssignedSplit
+  leaks: Leak[]
+  normalization: InputNormalization
+}
+
+/** Writes which part each case of a set is in, unless that is there already. */
+export async function writeSplitTable(
+  dir: string,
+  labels: LabelsTable,
+  cases: readonly { patient_id: string }[],
+  { rule, assigned, leaks, normalization }: SplitContent,
+): Promise<SplitTable> {
+  const { parts, folds, kind } = assigned
+  const codes = Uint8Array.from(parts, (part) => (part === null ? 0 : PART_CODES[part]))
+  const whole = {
+    set_id: labels.set_id,
+    labels_id: labels.labels_id,
+    kind,
+    rule,
+    part: sha256(codes),
+    folds: folds === null ? null : sha256(canonicalJson(folds)),
+    leaks,
+    normalization,
+  }
+  const splitId = sha256(canonicalJson(whole))
+  const folder = join(dir, `tables/split-${splitId.slice(0, 12)}`)
+  const path = join(folder, 'split.json')
+  const existing = await readTextIfExists(path)
+  if (existing !== null) return parse(SplitTable, JSON.parse(existing), path)
+
+  const table: SplitTable = {
+    format: 1,
+    set_id: labels.set_id,
+    split_id: splitId,
+    labels_id: labels.labels_id,
+    kind,
+    cases: countParts(parts, (members) => members.length),
+    patients: countParts(parts, (members) => new Set(members.map((i) => cases[i]!.patient_id)).size),
+    leaks,
+    normalization,
+  }
+  await writeAtomic(
+    join(folder, 'split.safetensors'),
+    encodeSafetensors({
+      part: { dtype: 'U8', shape: [codes.length], data: codes },
+      ...(folds === null
+        ? {}
+        : { fold: { dtype: 'I32' as const, shape: [folds.length], data: Int32Array.from(folds) } }),
+    }),
+  )
+  await writeAtomic(join(folder, 'rule.json'), `${canonicalJson(rule)}\n`)
+  await writeAtomic(path, `${JSON.stringify(table, null, 2)}\n`)
+  return table
+}
+
+/** Something counted over the cases of each part. */
+export function countParts(
+  parts: readonly (SplitPart | null)[],
+  count: (members: number[]) => number,
+): Record<SplitPart, number> {
+  const members = (part: SplitPart) => [...parts.keys()].filter((i) => parts[i] === part)
+  return { train: count(members('train')), val: count(members('val')), test: count(members('test')) }
+}
