@@ -139,6 +139,7 @@ export const RunResult = z.strictObject({
     .record(z.string(), z.json())
     .describe('Of the validation split; the keys of the verb evaluate.'),
   package: PackageResult,
+  package_dir: z.string(),
   report: z.string(),
   seconds: z.number(),
 })

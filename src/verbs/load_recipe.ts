@@ -27,13 +27,7 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
   const text = await readTextIfExists(absolute)
   if (text === null)
     throw new UserError(`There is no recipe at ${path}.\n  do: write one with "fiducial init <folder>".`)
-  let value: unknown
-  try {
-    value = parseYaml(text)
-  } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause
-    throw new SchemaError(`${path} is not YAML: ${cause.message}`, { cause })
-  }
+  let value = readYaml(text, path)
   for (const override of overrides) value = applyOverride(value, override)
   const recipe = parseRecipe(value, path)
   const dir = dirname(absolute)
@@ -52,17 +46,27 @@ export function applyOverride(value: unknown, override: string): unknown {
   const equals = override.indexOf('=')
   if (equals < 1) throw new UserError(`--set ${override}: expected path=value, e.g. --set train.lr=3e-4`)
   const keys = override.slice(0, equals).split('.')
+  if (keys.includes('__proto__') || keys.includes('constructor'))
+    throw new UserError(`--set ${override}: no such key`)
   const copy = structuredClone(value ?? {}) as Record<string, unknown>
   let at = copy
   for (const key of keys.slice(0, -1)) {
-    if (key === '__proto__' || key === 'constructor') throw new UserError(`--set ${override}: no such key`)
     const next = at[key]
     if (typeof next === 'string') at[key] = { kind: next }
     else if (next === null || typeof next !== 'object') at[key] = {}
     at = at[key] as Record<string, unknown>
   }
-  at[keys.at(-1)!] = parseYaml(override.slice(equals + 1))
+  at[keys.at(-1)!] = readYaml(override.slice(equals + 1), `The value of --set ${override}`)
   return copy
+}
+
+function readYaml(text: string, where: string): unknown {
+  try {
+    return parseYaml(text)
+  } catch (cause) {
+    if (!(cause instanceof YAMLParseError)) throw cause
+    throw new SchemaError(`${where} is not YAML: ${cause.message}`, { cause })
+  }
 }
 
 /** Keys in sorted order at every level, so that equal recipes have equal text. */

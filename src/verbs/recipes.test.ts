@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { SchemaError, UserError } from '../schema/errors.ts'
+import { loadRecipe } from './load_recipe.ts'
+
+const recipes = fileURLToPath(new URL('../../recipes/', import.meta.url))
+const dir = await mkdtemp(join(tmpdir(), 'fiducial-recipes-'))
+after(() => rm(dir, { recursive: true }))
+
+for (const path of globSync(join(recipes, '*.yaml'))) {
+  test(`the recipe ${basename(path)} is valid and named as its file`, async () => {
+    const { recipe } = await loadRecipe(path)
+    assert.equal(`${recipe.name}.yaml`, basename(path))
+  })
+}
+
+const MINIMAL = 'name: a\ndata: { root: images, source: folder }\ntask: { kind: classify, labels: [x] }\n'
+async function load(text: string, overrides: string[] = []) {
+  const path = join(dir, 'recipe.yaml')
+  await writeFile(path, text)
+  return loadRecipe(path, overrides)
+}
+
+test('all typos of a recipe are reported at once, each with its path and the nearest key', async () => {
+  const text = readFileSync(join(recipes, 'chest-kermany.yaml'), 'utf8')
+    .replace('epochs:', 'epoch:')
+    .replace('channels: 1', 'channels: 2')
+    .replace('model:', 'modle:')
+  await assert.rejects(load(text), (error: Error) => {
+    assert.ok(error instanceof SchemaError)
+    assert.match(error.message, /^3 mistakes in /)
+    assert.match(error.message, /train\.epoch: unknown key; did you mean "epochs"\?/)
+    assert.match(error.message, /prepare\.channels: /)
+    assert.match(error.message, /modle: unknown key; did you mean "model"\?/)
+    return true
+  })
+})
+
+test('a recipe that is not there, is empty or is not YAML is a mistake with advice, never a crash', async () => {
+  await assert.rejects(
+    loadRecipe(join(dir, 'absent.yaml')),
+    /There is no recipe at .*absent\.yaml[\s\S]*init/,
+  )
+  await assert.rejects(load(''), SchemaError)
+  await assert.rejects(load('- a\n- b\n'), SchemaError)
+  await assert.rejects(load('name: [unclosed'), /is not YAML/)
+  await assert.rejects(loadRecipe(dir), UserError)
+})
+
+test('only name, root, source and task are needed', async () => {
+  const { recipe, root } = await load(MINIMAL)
+  assert.deepEqual(recipe.model, { kind: 'resnet18', weights: 'none', drop_rate: 0, drop_path_rate: 0 })
+  assert.equal(root, join(dir, 'images'))
+})
+
+test('a comment or a default written out leaves the hash alone, a changed value does not', async () => {
+  const { hash } = await load(MINIMAL)
+  assert.equal((await load(`# a comment\n${MINIMAL}train: { epochs: 10 }\n`)).hash, hash)
+  assert.notEqual((await load(MINIMAL, ['train.epochs=11'])).hash, hash)
+})
+
+test('--set reaches any key, through a bare name too, and takes YAML values', async () => {
+  const { recipe } = await load(`${MINIMAL}train: { optimizer: sgd }\n`, [
+    'train.optimizer.momentum=0.8',
+    'prepare.size=[12, 20]',
+    'data.split={folds: 3}',
+  ])
+  assert.deepEqual(recipe.prepare.size, [12, 20])
+  assert.deepEqual(recipe.data.split, { folds: 3, fold: 0, seed: 0 })
+  assert.equal(recipe.train.optimizer.kind === 'sgd' && recipe.train.optimizer.momentum, 0.8)
+})
+
+test('--set with a wrong key, value or form is a mistake that names it', async () => {
+  await assert.rejects(load(MINIMAL, ['train.epoch=3']), /train\.epoch: unknown key; did you mean "epochs"/)
+  await assert.rejects(load(MINIMAL, ['train.lr=fast']), /train\.lr: .*"fast"/)
+  await assert.rejects(load(MINIMAL, ['train.lr']), /expected path=value/)
+  await assert.rejects(load(MINIMAL, ['train.lr=[1']), UserError)
+  await assert.rejects(load(MINIMAL, ['__proto__.x=1']), UserError)
+  await assert.rejects(load(MINIMAL, ['x.__proto__=1']), UserError)
+})
