@@ -64,7 +64,7 @@ export function drawAnatomy(random: RandomStream, sex: 'F' | 'M'): Anatomy {
     rib_spacing: random.between(0.075, 0.09),
     rib_slope: random.between(0.18, 0.34),
     rib_phase: random.uniform(),
-    rib_opacity: random.between(0.05, 0.085),
+    rib_opacity: random.between(0.08, 0.12),
     clavicle_y: random.between(0.13, 0.17),
     breast: sex === 'F' ? random.between(0.03, 0.09) : 0,
     stomach: random.between(0, 0.22),
@@ -98,10 +98,10 @@ export function drawExposure(random: RandomStream, view: 'PA' | 'AP'): Exposure 
 
 /** Widest heart over widest inner thorax. 0.5 is the radiologist's rule of thumb; the mean severity gives it. */
 export function cardiothoracicRatio(severity: number): number {
-  return Math.min(0.78, Math.max(0.28, 0.5 + 0.055 * severity))
+  return Math.min(0.82, Math.max(0.22, 0.5 + 0.07 * severity))
 }
 
-/** Fluid level above the costophrenic angle, as a share of the lung's height: 2 % blunts the angle, 45 % is a lot. */
+/** Fluid level above the costophrenic angle, as a share of the lung's height: 4 % blunts the angle, 70 % leaves an apex. */
 export function fluidHeight(severity: number): number {
-  return 0.1 * Math.exp(0.6 * severity)
+  return 0.16 * Math.exp(0.6 * severity)
 }

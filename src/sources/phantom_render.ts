@@ -59,8 +59,10 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       const cage = a.thorax_half * Math.sqrt(1 - (1 - rise) ** 2.4)
       const inner = a.mediastinum_half + 0.02 * bump(y, 0.43, 0.09)
       const lateral = Math.max(0, Math.min(1, (across - inner) / (a.thorax_half - inner)))
-      const diaphragm = baseY - a.dome[side]! * Math.max(0, 1 - ((lateral - 0.36) / 0.64) ** 2)
-      const inCage = edge(cage - across, soft) * edge(y - a.apex_y, soft)
+      const domeHeight = a.dome[0] + (a.dome[1] - a.dome[0]) * smooth(0.5 + x / (2 * inner))
+      const diaphragm = baseY - domeHeight * Math.max(0, 1 - ((lateral - 0.36) / 0.64) ** 2)
+      const apex = a.apex_y + 2.4 * Math.max(0, 0.15 - across) ** 2
+      const inCage = edge(cage - across, soft) * edge(y - apex, 2 * soft)
       let lung = inCage * edge(across - inner, 1.6 * soft) * edge(diaphragm - y, soft)
 
       // Heart: two thirds of its width lie left of the patient's midline.
@@ -72,7 +74,7 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       // Fluid: opaque up to a concave level that is highest at the chest wall.
       let fluid = 0
       if ((a.fluid_side < 0 ? 0 : 1) === side) {
-        const level = baseY - picture.fluid_height * lungHeight * (0.45 + 0.55 * lateral * lateral)
+        const level = baseY - picture.fluid_height * lungHeight * (0.65 + 0.35 * lateral * lateral)
         fluid = edge(y - level, 2 * soft)
       }
       const aerated = lung * (1 - 0.9 * heart) * (1 - 0.9 * knob) * (1 - 0.93 * fluid)
@@ -86,7 +88,10 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       o += 0.1 * heart + 0.09 * knob
       o += spine(across, y) - 0.12 * edge(0.017 - across, soft) * edge(0.36 - y, 0.04)
       o += 0.08 * bump(across, 0.085, 0.028) * bump(y, 0.44, 0.055)
-      o += clavicle(across, y, a.clavicle_y, soft) + ribs(across, y, cage, a)
+      o +=
+        clavicle(across, y, a.clavicle_y, soft) +
+        scapula(across, y, cage) +
+        ribs(across, y, cage, a) * (0.45 + 0.55 * aerated)
       if (a.breast > 0) o += a.breast * edge(1 - Math.hypot((across - 0.22) / 0.16, (y - 0.66) / 0.13), 0.25)
       if (side === 1 && a.stomach > 0)
         o -=
@@ -125,10 +130,17 @@ function spine(across: number, y: number): number {
 function clavicle(across: number, y: number, at: number, soft: number): number {
   if (across < 0.03 || across > 0.46) return 0
   const t = (across - 0.03) / 0.43
-  const centre = at + 0.03 - 0.1 * t + 0.05 * t * t
+  const centre = at + 0.03 - 0.07 * t - 0.045 * Math.sin(3.2 * t)
   const half = 0.011 + 0.007 * t
   const shape = edge(half - Math.abs(y - centre), soft)
-  return 0.13 * shape * edge(across - 0.045, 0.015)
+  return 0.1 * shape * edge(across - 0.045, 0.015)
+}
+
+/** The blade's medial border, a soft edge that runs down beside the lung. */
+function scapula(across: number, y: number, cage: number): number {
+  if (y < 0.1 || y > 0.5) return 0
+  const border = cage - 0.035 + 0.16 * (y - 0.3) ** 2
+  return 0.05 * edge(across - border, 0.012) * edge(y - 0.14, 0.03) * edge(0.44 - y, 0.06)
 }
 
 /** Posterior ribs fall from the spine, anterior ones fall more steeply towards it; both have brighter margins. */
@@ -241,6 +253,8 @@ function drawText(grey: Uint8Array, size: number, text: string): void {
   const width = (4 * text.length - 1) * pixel
   if (width > size - 4) return
   const left = Math.floor((size - width) / 2)
+  for (let row = size - 8 * pixel; row < size - pixel; row++)
+    grey.fill(12, row * size + left - pixel, row * size + left + width + pixel)
   for (const [i, letter] of [...text].entries())
     drawGlyph(grey, size, SMALL[letter]!, {
       width: 3,
