@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import type { Io } from '../verbs/io.ts'
 import { deliver } from './outcome.ts'
 import { terminalIo } from './terminal.ts'
@@ -78,6 +78,7 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
   const cmd = new Command(spec.name)
     .summary(spec.summary)
     .description(spec.description ?? sentence(spec.summary))
+    .configureHelp({ optionDescription: describeOption })
     .showHelpAfterError(`(fiducial ${spec.name} --help shows an example)`)
   for (const argument of spec.arguments ?? []) cmd.argument(argument)
   for (const flag of spec.flags ?? []) cmd.addOption(COMMON[flag]())
@@ -135,6 +136,10 @@ const COMMON: Record<CommonFlag, () => Option> = {
   'run-dir': () => new Option('--run-dir <dir>', 'run folder to use'),
   'dry-run': () => new Option('--dry-run', 'say what would be done, write and start nothing').default(false),
 }
+
+/** A switch that is off unless given needs no word about its default. */
+const describeOption = (option: Option) =>
+  option.defaultValue === false ? option.description : new Help().optionDescription(option)
 
 const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`).join('\n')
 const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}.`

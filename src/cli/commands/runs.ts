@@ -1,0 +1,142 @@
+import { Command, Option } from 'commander'
+import type {
+  RunsCompareResult,
+  RunsListResult,
+  RunsLogsResult,
+  RunsShowResult,
+} from '../../schema/results.ts'
+import { command, positiveInteger } from '../command.ts'
+import { heading, metric, table } from '../table.ts'
+
+/** Runs are looked for below ./runs; a path to a run folder works wherever it is. */
+export function runsCommand(): Command {
+  const group = new Command('runs').helpCommand(false).summary('list, show and compare runs; read their logs')
+  group.description('Looks at run records. Runs are named by their folder below runs/, or by a path.')
+  for (const make of [listCommand, showCommand, logsCommand, compareCommand]) group.addCommand(make())
+  return group.addHelpText('after', '\nExample:\n  fiducial runs list')
+}
+
+function listCommand(): Command {
+  return command<RunsListResult>({
+    name: 'list',
+    arguments: ['[folder]'],
+    summary: 'all runs of a folder, newest first',
+    examples: ['fiducial runs list', 'fiducial runs list /data/runs --json'],
+    async action({ args: [folder] }) {
+      const { runsList } = await import('../../verbs/runs.ts')
+      return runsList(folder)
+    },
+    print: ({ runs, damaged }) =>
+      [
+        runs.length === 0
+          ? 'No runs here.'
+          : table(
+              ['run', 'status', 'step', 'of', 'metric', 'best'],
+              runs.map((run) => [
+                run.run,
+                run.status,
+                String(run.step),
+                run.total_steps === null ? '—' : String(run.total_steps),
+                run.select,
+                metric(run.best?.metrics[run.select]),
+              ]),
+            ),
+        ...damaged.map(({ dir, reason }) => `damaged: ${dir}\n  ${reason}`),
+      ].join('\n'),
+  })
+}
+
+function showCommand(): Command {
+  return command<RunsShowResult>({
+    name: 'show',
+    arguments: ['<run>'],
+    summary: 'one run: configuration, validations, where the time went',
+    examples: ['fiducial runs show chest-kermany-20261121-143005'],
+    async action({ args: [run] }) {
+      const { runsShow } = await import('../../verbs/runs.ts')
+      return runsShow(run!)
+    },
+    print: showText,
+  })
+}
+
+function showText(run: RunsShowResult): string {
+  const names = Object.keys(run.validations[0]?.metrics ?? {})
+  const total = Object.values(run.seconds).reduce((sum, s) => sum + s, 0)
+  const parts = [
+    `${heading(run.run)}  ${run.status}, step ${run.step}${run.total_steps === null ? '' : ` of ${run.total_steps}`}`,
+    `created ${run.created}\nfolder  ${run.run_dir}`,
+    ...Object.entries(run.files).map(([name, path]) => `${name.padEnd(11)}${path}`),
+  ]
+  if (run.message !== null) parts.push(run.message)
+  if (run.validations.length > 0)
+    parts.push(
+      `\n${table(
+        ['step', 'epoch', ...names, ''],
+        run.validations.map((v) => [
+          String(v.step),
+          v.epoch.toFixed(2),
+          ...names.map((name) => metric(v.metrics[name])),
+          v.step === run.best?.step ? 'best' : '',
+        ]),
+      )}`,
+    )
+  if (total > 0)
+    parts.push(
+      `\n${table(
+        ['time', 'seconds', 'share'],
+        Object.entries(run.seconds).map(([name, s]) => [
+          name,
+          s.toFixed(1),
+          `${((100 * s) / total).toFixed(0)}%`,
+        ]),
+      )}`,
+    )
+  for (const warning of run.warnings) parts.push(`Warning: ${warning}`)
+  return parts.join('\n')
+}
+
+function logsCommand(): Command {
+  return command<RunsLogsResult, { rank?: number; tail?: number }>({
+    name: 'logs',
+    arguments: ['<run>'],
+    summary: "the ranks' logs, each line with its rank",
+    examples: ['fiducial runs logs chest-kermany-20261121-143005 --tail 50'],
+    options: [
+      new Option('--rank <n>', 'only this rank').argParser(
+        (text) => positiveInteger(`${Number(text) + 1}`) - 1,
+      ),
+      new Option('--tail <n>', 'only the last lines of each').argParser(positiveInteger),
+    ],
+    async action({ args: [run], flags }) {
+      const { runsLogs } = await import('../../verbs/runs.ts')
+      return runsLogs(run!, { rank: flags.rank, tail: flags.tail })
+    },
+    print: ({ ranks }) =>
+      ranks.flatMap(({ rank, lines }) => lines.map((line) => `[rank ${rank}] ${line}`)).join('\n'),
+  })
+}
+
+function compareCommand(): Command {
+  return command<RunsCompareResult>({
+    name: 'compare',
+    arguments: ['<run>', '<others...>'],
+    summary: 'where runs differ: configuration and best validation metrics',
+    examples: ['fiducial runs compare chest-20261121-143005 chest-20261121-150210'],
+    async action({ args }) {
+      const { runsCompare } = await import('../../verbs/runs.ts')
+      return runsCompare(args)
+    },
+    print({ runs, config, metrics }) {
+      const value = (v: unknown) => (typeof v === 'string' ? v : JSON.stringify(v))
+      const short = (text: string) => (text.length > 32 ? `${text.slice(0, 29)}…` : text)
+      return table(
+        ['', ...runs],
+        [
+          ...Object.entries(metrics).map(([name, values]) => [name, ...values.map(metric)]),
+          ...Object.entries(config).map(([key, values]) => [key, ...values.map((v) => short(value(v)))]),
+        ],
+      )
+    },
+  })
+}

@@ -1,0 +1,51 @@
+import { type Command, Option } from 'commander'
+import type { DryRunResult, TrainResult } from '../../schema/results.ts'
+import { command } from '../command.ts'
+import { metric } from '../table.ts'
+
+export function trainCommand(): Command {
+  return command<TrainResult | DryRunResult, { new: boolean }>({
+    name: 'train',
+    arguments: ['<recipe>'],
+    summary: 'train a recipe; the same command resumes',
+    description:
+      'Trains a recipe. Prepares its data first if that was not done. Continues the newest unfinished run of the ' +
+      'same recipe, data and split below runs/, or starts one. The test split is never touched.',
+    examples: [
+      'fiducial train recipe.yaml',
+      'fiducial train recipe.yaml --set train.epochs=20 --set train.seed=1',
+    ],
+    flags: ['set', 'workers', 'run-dir', 'dry-run'],
+    options: [
+      new Option('--out <dir>', 'folder of the shard set, when it is not below prepared/'),
+      new Option('--new', 'start another run instead of resuming').default(false),
+    ],
+    async action({ args: [path], flags, io }) {
+      const { loadRecipe } = await import('../../verbs/load_recipe.ts')
+      const { planTraining } = await import('../../verbs/plan_run.ts')
+      const { train } = await import('../../verbs/train.ts')
+      const options = { workers: flags.workers, out: flags.out, runDir: flags.runDir, new: flags.new }
+      const loaded = await loadRecipe(path!, flags.set)
+      return flags.dryRun ? planTraining(loaded, options, io) : train(loaded, options, io)
+    },
+    print: (result) => ('dry_run' in result ? dryRunText(result) : trainText(result)),
+  })
+}
+
+export const dryRunText = ({ would }: DryRunResult) =>
+  `Would:\n${would.map((line) => `  ${line}`).join('\n')}`
+
+export function trainText(result: TrainResult): string {
+  const speed =
+    result.samples_per_second === null ? '' : `, ${result.samples_per_second.toFixed(0)} samples/s`
+  const lines = [
+    `${result.status === 'early_stopped' ? 'stopped early' : result.status} after ${result.steps} steps, ` +
+      `${result.epochs.toFixed(1)} epochs${speed}`,
+    `run   ${result.run_dir}`,
+  ]
+  if (result.best !== null) {
+    const metrics = Object.entries(result.best.metrics).map(([name, value]) => `${name} ${metric(value)}`)
+    lines.push(`best  step ${result.best.step}: ${metrics.join(', ')} (validation)`)
+  }
+  return lines.join('\n')
+}

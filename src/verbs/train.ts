@@ -1,0 +1,160 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { launchers } from '../launch/launcher.ts'
+import { refuseLeaks } from '../prepare/leaks.ts'
+import type { PreparedSet } from '../prepare/run.ts'
+import { runEngine } from '../python/engine.ts'
+import { findPython, PROJECT_ROOT } from '../python/environment.ts'
+import { writeConfig, writeRun } from '../runs/create.ts'
+import { runsFolder } from '../runs/folder.ts'
+import { releaseLock, takeLock } from '../runs/lock.ts'
+import { type ResolvedModel, resolveModel, writeModelSource } from '../runs/model.ts'
+import { findRunToContinue, makeRunFolder, type OpenOptions } from '../runs/open.ts'
+import { readProvenance } from '../runs/provenance.ts'
+import { isFinished, type RunRecord, readRun } from '../runs/read.ts'
+import { resolveRunConfig, withProbe } from '../runs/resolve.ts'
+import { UserError } from '../schema/errors.ts'
+import { parse } from '../schema/parse.ts'
+import type { Recipe } from '../schema/recipe.ts'
+import type { TrainResult } from '../schema/results.ts'
+import { Probe, type RunConfig } from '../schema/run.ts'
+import type { Io } from './io.ts'
+import type { LoadedRecipe } from './load_recipe.ts'
+import { prepare } from './prepare.ts'
+import { followTraining } from './train_progress.ts'
+import { TrainStopped, trainResult } from './train_result.ts'
+
+export interface TrainOptions extends Partial<OpenOptions> {
+  workers: number
+  /** Shard set folder, when it is not the default one. */
+  out?: string | undefined
+}
+
+/**
+ * Trains a recipe: prepares its data if that was not done, continues the newest unfinished run of the same recipe,
+ * data and split, or starts one.
+ *
+ * @throws {UserError} for what the user can mend: leaks in a given split, weights that are missing, a NaN loss …
+ * @throws {TrainStopped} when stopped by the signal; it carries the result so far
+ */
+export async function train(loaded: LoadedRecipe, options: TrainOptions, io: Io): Promise<TrainResult> {
+  await findPython()
+  const model = await resolveModel(loaded.recipe.model, loaded.dir)
+  const prepared = await prepare(loaded, { workers: options.workers, out: options.out }, io)
+  return trainPrepared(loaded, prepared, model, options, io)
+}
+
+/** As `train`, on a set that is prepared already. */
+export async function trainPrepared(
+  loaded: LoadedRecipe,
+  prepared: PreparedSet,
+  model: ResolvedModel,
+  options: Partial<OpenOptions>,
+  io: Io,
+): Promise<TrainResult> {
+  const { recipe } = loaded
+  refuseLeaks(prepared.split, recipe.data.allow_leaks)
+  refuseEmptyParts(prepared)
+  const provenance = await readProvenance(PROJECT_ROOT, io.now())
+  const wanted = resolveRunConfig(recipe, loaded.hash, prepared, model.model, provenance)
+  const where = { ...options, parent: options.parent ?? runsFolder() }
+  const existing = await findRunToContinue(wanted, where)
+  if (existing !== null && isFinished(existing.status)) {
+    io.log(`${existing.dir} is trained already.`)
+    return trainResult(existing, null)
+  }
+  const dir = existing?.dir ?? (await makeRunFolder(recipe.name, where, io.now()))
+  const generation = await takeLock(dir, io.now())
+  try {
+    const accelerators = await writeRunFiles(dir, existing, wanted, model, loaded.text, io)
+    io.log(
+      existing === null
+        ? `Training in ${dir}`
+        : `Continuing ${dir} from step ${existing.latest?.step ?? 0}; --new starts another run.`,
+    )
+    return await launch(dir, generation, rankCount(recipe, existing, accelerators), recipe, io)
+  } finally {
+    await releaseLock(dir)
+  }
+}
+
+/**
+ * Fixes what only this machine knows and writes the run's files; a run that is continued keeps its own. Gives the
+ * number of accelerators.
+ */
+async function writeRunFiles(
+  dir: string,
+  existing: RunRecord | null,
+  wanted: RunConfig,
+  model: ResolvedModel,
+  recipeText: string,
+  io: Io,
+): Promise<number> {
+  const found = await probe(existing?.config ?? wanted, io)
+  if (existing === null) {
+    await writeModelSource(dir, model)
+    await writeRun(dir, recipeText, withProbe(wanted, found))
+  } else if (existing.config.data.shard_set !== wanted.data.shard_set) {
+    // The same pixels, moved.
+    await writeConfig(dir, { ...existing.config, data: wanted.data })
+  }
+  return found.device === 'cuda' ? found.accelerators : 1
+}
+
+async function probe(config: RunConfig, io: Io): Promise<Probe> {
+  const scratch = await mkdtemp(join(tmpdir(), 'fiducial-probe-'))
+  try {
+    const path = join(scratch, 'run.json')
+    await writeFile(path, JSON.stringify(config))
+    const found = await runEngine('probe', ['--config', path], { signal: io.signal })
+    return parse(Probe, found, 'what fiducial_engine.probe printed')
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+/** Ranks: what the recipe says; else what the run began with, if it fits; else one an accelerator. */
+function rankCount(recipe: Recipe, existing: RunRecord | null, accelerators: number): number {
+  const { processes_per_node } = recipe.launch
+  if (processes_per_node !== 'auto') return processes_per_node
+  const before = existing?.events.find((e) => e.type === 'start')?.world_size
+  return before !== undefined && before <= accelerators ? before : accelerators
+}
+
+async function launch(
+  dir: string,
+  generation: number,
+  processesPerNode: number,
+  recipe: Recipe,
+  io: Io,
+): Promise<TrainResult> {
+  const before = await readRun(dir)
+  const follower = await followTraining(before, io)
+  try {
+    await launchers[recipe.launch.kind].launch(
+      { runDir: dir, generation, processesPerNode, watchdogSeconds: recipe.launch.watchdog_seconds },
+      { signal: io.signal, log: io.log },
+    )
+  } catch (error) {
+    await follower.end()
+    if (io.signal.aborted)
+      throw new TrainStopped(trainResult(await readRun(dir), follower.resumedFrom()), { cause: error })
+    throw error
+  }
+  await follower.end()
+  return trainResult(await readRun(dir), follower.resumedFrom())
+}
+
+function refuseEmptyParts({ split, dir }: PreparedSet): void {
+  for (const part of ['train', 'val'] as const) {
+    if (split.cases[part] > 0) continue
+    throw new UserError(
+      `The ${part === 'train' ? 'training' : 'validation'} split is empty: ` +
+        `${split.cases.train} cases train, ${split.cases.val} val, ${split.cases.test} test.\n` +
+        `  in: ${dir}\n` +
+        `  do: ${part === 'val' ? 'set data.split.val, the share of patients to validate on' : 'check data.split'}; ` +
+        '"fiducial inspect" shows the split.',
+    )
+  }
+}
