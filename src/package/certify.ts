@@ -77,8 +77,7 @@ async function checkGolden(
     const scores = await scoresInBatches(inputs, batch, loaded)
     checks.push(...compare(`golden_batch_${batch}`, scores))
   }
-  if (served)
-    checks.push(...compare('golden_served', await served(golden.map((g) => g.bytes))))
+  if (served) checks.push(...compare('golden_served', await served(golden.map((g) => g.bytes))))
   return checks
 }
 

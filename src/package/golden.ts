@@ -29,9 +29,10 @@ export interface GoldenCase {
  *
  * @returns those left out, too: a spec without a window refuses 16-bit files, and then so does the package
  */
-export async function goldenInputs(
-  spec: PreprocessSpec,
-): Promise<{ inputs: (Omit<GoldenCase, 'logits' | 'scores'> & { stored: StoredTensor })[]; refused: string[] }> {
+export async function goldenInputs(spec: PreprocessSpec): Promise<{
+  inputs: (Omit<GoldenCase, 'logits' | 'scores'> & { stored: StoredTensor })[]
+  refused: string[]
+}> {
   const inputs = []
   const refused: string[] = []
   for (const { file, bytes, lossy } of await makePhantoms(spec)) {
@@ -98,12 +99,14 @@ export async function readGolden(packageDir: string): Promise<GoldenCase[]> {
   const golden = parse(Golden, JSON.parse(new TextDecoder().decode(await readBytes(where))), where)
   return Promise.all(
     golden.inputs.map(async ({ file, tolerance, tensor, tensor_sha256, logits, scores }) => {
-      const image = (await readSafetensors(join(dir, tensor)))['image']
+      const image = (await readSafetensors(join(dir, tensor))).image
       const data = image?.data
       if (!(data instanceof Uint8Array || data instanceof Int16Array))
         throw new UserError(`${join(dir, tensor)} holds no tensor "image" of uint8 or int16.`)
       if (sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) !== tensor_sha256)
-        throw new UserError(`${join(dir, tensor)} is corrupt: its tensor has another hash than golden.json says.`)
+        throw new UserError(
+          `${join(dir, tensor)} is corrupt: its tensor has another hash than golden.json says.`,
+        )
       return { file, bytes: await readBytes(join(dir, file)), tolerance, tensor: data, logits, scores }
     }),
   )

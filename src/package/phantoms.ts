@@ -33,12 +33,17 @@ export async function makePhantoms(spec: PreprocessSpec): Promise<PhantomFile[]>
     {
       file: 'colour-turned.jpg',
       // EXIF 6: shown turned by 90 degrees, so the stored sides are swapped.
-      bytes: await colour(sized(1.6, 2.1)).withExif({ IFD0: { Orientation: '6' } }).jpeg({ quality: 90 }).toBuffer(),
+      bytes: await colour(sized(1.6, 2.1))
+        .withExif({ IFD0: { Orientation: '6' } })
+        .jpeg({ quality: 90 })
+        .toBuffer(),
       lossy: true,
     },
     {
       file: 'colour.tif',
-      bytes: await colour(sized(0.8, 0.7)).tiff({ compression: 'lzw', predictor: 'horizontal' }).toBuffer(),
+      bytes: await tiff(sized(0.8, 0.7), spec.window)
+        .tiff({ compression: 'lzw', predictor: 'horizontal' })
+        .toBuffer(),
       lossy: false,
     },
     {
@@ -50,6 +55,7 @@ export async function makePhantoms(spec: PreprocessSpec): Promise<PhantomFile[]>
 }
 
 type Size = { height: number; width: number }
+type Window = { low: number; high: number }
 
 function grey8({ height, width }: Size): Sharp {
   const data = new Uint8Array(height * width)
@@ -59,22 +65,32 @@ function grey8({ height, width }: Size): Sharp {
   return sharp(data, { raw: { height, width, channels: 1 } }).toColourspace('b-w')
 }
 
-/** Values from a tenth of the window below its low end to a tenth above its high end, within 16 bits. */
-function grey16({ height, width }: Size, { low, high }: { low: number; high: number }): Sharp {
-  const data = new Uint16Array(height * width)
-  const span = high - low
-  paint({ height, width }, 1, (i, value) => {
-    data[i] = Math.max(0, Math.min(65535, Math.round(low - 0.1 * span + 1.2 * span * value)))
-  })
-  return sharp(data, { raw: { height, width, channels: 1 } }).toColourspace('grey16')
+function grey16(size: Size, window: Window): Sharp {
+  return sharp(painted16(size, 1, window), { raw: { ...size, channels: 1 } }).toColourspace('grey16')
 }
 
-function colour({ height, width }: Size): Sharp {
-  const data = new Uint8Array(height * width * 3)
-  paint({ height, width }, 3, (i, value) => {
+function colour(size: Size): Sharp {
+  const data = new Uint8Array(size.height * size.width * 3)
+  paint(size, 3, (i, value) => {
     data[i] = Math.round(value * 255)
   })
-  return sharp(data, { raw: { height, width, channels: 3 } })
+  return sharp(data, { raw: { ...size, channels: 3 } })
+}
+
+/** Colour in 16 bits where the spec's window reaches beyond 8: such a spec refuses 8-bit files. */
+function tiff(size: Size, window: Window | null): Sharp {
+  if (window === null || window.high <= 255) return colour(size)
+  return sharp(painted16(size, 3, window), { raw: { ...size, channels: 3 } }).toColourspace('rgb16')
+}
+
+/** Values from a tenth of the window below its low end to a tenth above its high end, within 16 bits. */
+function painted16(size: Size, channels: number, { low, high }: Window): Uint16Array {
+  const data = new Uint16Array(size.height * size.width * channels)
+  const span = high - low
+  paint(size, channels, (i, value) => {
+    data[i] = Math.max(0, Math.min(65535, Math.round(low - 0.1 * span + 1.2 * span * value)))
+  })
+  return data
 }
 
 /** A slope, a disc off the centre, a bar, a patch of pixel-wide stripes: no symmetry, all frequencies. */

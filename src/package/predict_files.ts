@@ -14,6 +14,7 @@ export interface InputFile {
 
 export type FilePrediction = PredictResult['predictions'][number]
 export type FileFailure = PredictResult['failed'][number]
+export type Gate = <T>(work: () => Promise<T>) => Promise<T>
 type Ready = PreparedInput & { name: string; case_id: string; input_sha256: string; seconds: number }
 
 /**
@@ -21,17 +22,18 @@ type Ready = PreparedInput & { name: string; case_id: string; input_sha256: stri
  * Memory holds two batches, whatever the number of files.
  *
  * @param options.signal stops between batches
+ * @param options.gate shared by callers that must not decode everything at once
  */
 export async function* predictFiles(
   files: Iterable<InputFile> | AsyncIterable<InputFile>,
   loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
-  options: { batch?: number; signal?: AbortSignal } = {},
+  options: { batch?: number; signal?: AbortSignal; gate?: Gate } = {},
 ): AsyncGenerator<FilePrediction | FileFailure> {
-  const { batch = 8, signal } = options
+  const { batch = 8, signal, gate = (work) => work() } = options
   let running: Promise<(FilePrediction | FileFailure)[]> = Promise.resolve([])
   for await (const chunk of chunks(files, batch)) {
     if (signal?.aborted) break
-    const ready = await Promise.all(chunk.map((file) => prepareFile(file, loaded)))
+    const ready = await Promise.all(chunk.map((file) => gate(() => prepareFile(file, loaded))))
     yield* await running
     running = scoreBatch(ready, loaded)
     // Awaited one turn later; without this a failure meanwhile would count as unhandled.

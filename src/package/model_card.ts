@@ -1,0 +1,133 @@
+import type { Evaluation, Metric } from '../schema/evaluation.ts'
+import type { Certificate, ModelPackage } from '../schema/model_package.ts'
+
+const OPEN = '_To be completed by the people responsible for the model._'
+
+/**
+ * MODEL_CARD.md: what was measured, as it was measured; what no measurement says is left to be completed.
+ *
+ * @param evaluation of the run on its validation split; null for models trained elsewhere
+ */
+export function modelCard(
+  model: ModelPackage,
+  certificate: Certificate,
+  evaluation: Evaluation | null,
+): string {
+  const sections = [
+    `# ${model.name}`,
+    `Version ${model.version}. Status: ${model.status}. Certificate: ${certificate.passed ? 'passed' : '**failed**'}.`,
+    '**Research use, not a diagnosis.**',
+    ...(model.synthetic
+      ? ['**Synthetic: trained on computer-generated phantom images. Not for any use on patients.**']
+      : []),
+    `## Intended use\n\n${OPEN}`,
+    `## What it reads and gives\n\n${inputAndOutput(model)}`,
+    `## Training data\n\n${trainingData(model)}\n\nPopulation, sites, devices, how the labels were made: ${OPEN}`,
+    `## Validation\n\n${evaluation ? validation(evaluation) : 'Not measured here: the model was trained elsewhere.'}`,
+    `## Operating points\n\n${operatingPoints(model)}`,
+    `## Certificate\n\nThe package was compared with ${certificate.reference}, ` +
+      `on ${certificate.validation.length} real cases and on synthetic images in \`golden/\`.\n\n` +
+      table(
+        ['check', 'passed', 'measured', 'limit'],
+        certificate.checks.map((c) => [
+          c.name,
+          c.passed ? 'yes' : '**no**',
+          String(c.value),
+          String(c.limit),
+        ]),
+      ),
+    `## Provenance\n\n${provenance(model)}`,
+    `## Limits, risks and ethical considerations\n\n${OPEN}`,
+    `## Contact\n\n${OPEN}`,
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+function inputAndOutput({ preprocess, task, output }: ModelPackage): string {
+  const [rows, columns] = preprocess.size
+  const kinds = { squash: 'squashed', pad: 'padded', crop: 'cropped to the centre' }
+  const window = preprocess.window ? `, values ${preprocess.window.low} to ${preprocess.window.high}` : ''
+  const kind = task.exclusive ? 'exactly one of' : task.labels.length > 1 ? 'any of' : 'present or absent:'
+  return [
+    `- Input: PNG, JPEG, TIFF or WebP${window}; ${preprocess.channels === 1 ? 'grey' : 'RGB'}, ${kinds[preprocess.fit]} ` +
+      `to ${rows} × ${columns} pixels (${preprocess.resample}).`,
+    `- Output: ${kind} ${task.labels.map(cell).join(', ')}; a score each (${output.activation}).`,
+  ].join('\n')
+}
+
+function trainingData({ fingerprint, provenance }: ModelPackage): string {
+  if (!fingerprint) return 'Unknown here: the model was trained elsewhere.'
+  const formats = Object.entries(fingerprint.source_formats).map(([name, n]) => `${n} ${name}`)
+  const range = ({ min, median, max }: { min: number; median: number; max: number }) =>
+    `${min} to ${max} (median ${median})`
+  return [
+    `- ${fingerprint.num_cases} cases in the shard set (training, validation and test together): ${formats.join(', ')}.`,
+    `- Rows ${range(fingerprint.source_height)}; columns ${range(fingerprint.source_width)}.`,
+    ...(provenance.set_id ? [`- Shard set \`${provenance.set_id}\`.`] : []),
+    ...(provenance.split_id ? [`- Split \`${provenance.split_id}\`.`] : []),
+  ].join('\n')
+}
+
+function validation(evaluation: Evaluation): string {
+  const { confidence, resamples, clusters } = evaluation.bootstrap
+  const metrics = ['auroc', 'average_precision', 'sensitivity', 'specificity'] as const
+  const rows = Object.entries(evaluation.per_label).map(([label, of]) => [
+    label,
+    String(of.positive),
+    String(of.negative),
+    ...metrics.map((name) => shown(of[name])),
+  ])
+  return (
+    `${evaluation.cases} cases of ${evaluation.patients} patients of the ${evaluation.split} split, which also chose ` +
+    'the checkpoint and the thresholds: expect less elsewhere.\n\n' +
+    `${table(['label', 'positive', 'negative', 'AUROC', 'average precision', 'sensitivity', 'specificity'], rows)}\n\n` +
+    `In brackets: ${confidence * 100} % bootstrap intervals over ${clusters}s, ${resamples} resamples.`
+  )
+}
+
+function operatingPoints({ operating_points: points, task }: ModelPackage): string {
+  const rows = Object.values(points).map((point) => {
+    const bounds = Object.entries(point.rule.subject_to).map(([name, least]) => `${name} ≥ ${least}`)
+    const rule = [`most ${point.rule.maximize}`, ...bounds].join(', ')
+    return [point.label, String(point.threshold), rule, point.chosen_on, point.attained ? 'yes' : '**no**']
+  })
+  if (rows.length > 0) return table(['label', 'threshold', 'rule', 'chosen on', 'rule met'], rows)
+  return task.exclusive
+    ? 'None: the class with the highest score is the decision.'
+    : 'None: the package gives scores and no decisions.'
+}
+
+function provenance({ provenance: made }: ModelPackage): string {
+  const facts: [string, string | number | boolean | null][] = [
+    ['created', made.created],
+    ['fiducial', made.fiducial_version],
+    ['commit', made.commit],
+    ['uncommitted changes', made.dirty],
+    ['run', made.run],
+    ['step', made.step],
+    ['seed', made.seed],
+    ['recipe sha256', made.recipe_hash],
+    ['Node lock sha256', made.node_lock_sha256],
+    ['Python lock sha256', made.python_lock_sha256],
+  ]
+  return facts.map(([name, value]) => `- ${name}: ${value === null ? 'unknown' : `\`${value}\``}`).join('\n')
+}
+
+function shown(metric: Metric): string {
+  if (metric.value === null) return `undefined (${metric.reason})`
+  const interval =
+    metric.low === null || metric.high === null
+      ? ''
+      : ` (${metric.low.toFixed(3)} to ${metric.high.toFixed(3)})`
+  return `${metric.value.toFixed(3)}${interval}`
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`
+  return [line(header), `|${' --- |'.repeat(header.length)}`, ...rows.map(line)].join('\n')
+}
+
+/** Labels are the user's words and may hold what Markdown reads as its own. */
+function cell(text: string): string {
+  return text.replace(/[|<>\\]/g, '\\$&').replace(/\s+/g, ' ')
+}

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { UserError } from '../schema/errors.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import { type Certificate, ModelPackage } from '../schema/model_package.ts'
+import { explain, readTextIfExists, sha256File } from '../storage/local.ts'
+import { type CertifyOptions, certify, hasPassed, type ValidationCase, validationRecord } from './certify.ts'
+import { type GoldenCase, writeGolden } from './golden.ts'
+import { type LoadedPackage, openPackage } from './load.ts'
+import { modelCard } from './model_card.ts'
+import { certifiedDigest, readPackage } from './read.ts'
+
+export interface PackageMaterials {
+  /** model.json, all but the files' hashes. */
+  model: Omit<ModelPackage, 'files'>
+  golden: readonly Omit<GoldenCase, 'logits' | 'scores'>[]
+  /** Outputs [N][L] of the reference network for the golden tensors. */
+  goldenLogits: readonly (readonly number[])[]
+  validation: readonly ValidationCase[]
+  /** What the package is compared with, in words. */
+  reference: string
+  /** Of the run on validation, for the model card. */
+  evaluation: Evaluation | null
+  created: Date
+  tolerance: number
+  predictedTolerance?: number
+  /** Scores of files through the server, for a package that is open. */
+  served(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]>
+}
+
+/**
+ * Completes a folder that holds `model.onnx`: golden phantoms, model.json, certificate.json, MODEL_CARD.md.
+ *
+ * @returns the certificate, passed or not: the caller decides what a failed one means
+ */
+export async function completePackage(dir: string, materials: PackageMaterials): Promise<Certificate> {
+  const { validation, tolerance } = materials
+  const unhashed = { ...materials.model, files: {} }
+  const golden = await writeGolden(dir, materials.golden, materials.goldenLogits, unhashed)
+  const model = ModelPackage.parse({ ...unhashed, files: await hashFiles(dir) })
+  const modelJson = `${JSON.stringify(model, null, 2)}\n`
+  await writeFile(join(dir, 'model.json'), modelJson)
+
+  const loaded = await openPackage(await readPackage(dir), null)
+  try {
+    const options: CertifyOptions = {
+      tolerance,
+      ...(materials.predictedTolerance === undefined
+        ? {}
+        : { predictedTolerance: materials.predictedTolerance }),
+      served: (files) => materials.served(loaded, files),
+    }
+    const checks = await certify(loaded, golden, validation, options)
+    const certificate: Certificate = {
+      format: 1,
+      passed: hasPassed(checks),
+      certified_sha256: certifiedDigest(modelJson),
+      checks,
+      tolerance,
+      reference: materials.reference,
+      validation: validationRecord(validation, model.task.labels),
+      created: materials.created.toISOString(),
+    }
+    await writeFile(join(dir, 'certificate.json'), `${JSON.stringify(certificate, null, 2)}\n`)
+    await writeFile(join(dir, 'MODEL_CARD.md'), modelCard(model, certificate, materials.evaluation))
+    return certificate
+  } finally {
+    await loaded.close()
+  }
+}
+
+/** Every file below `dir` → sha256, sorted by name. */
+async function hashFiles(dir: string): Promise<Record<string, string>> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
+  const names = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
+    .sort()
+  const hashes: Record<string, string> = {}
+  for (const name of names) hashes[name] = await sha256File(join(dir, name))
+  return hashes
+}
+
+/**
+ * Builds a package in a folder beside `out` and renames it there when it is whole, so that no reader ever sees half
+ * of one. An older package of the same run is replaced.
+ *
+ * @throws {UserError} what `refuseOccupied` says
+ */
+export async function publishPackage<T>(
+  out: string,
+  run: string | null,
+  build: (dir: string) => Promise<T>,
+): Promise<T> {
+  const target = resolve(out)
+  await refuseOccupied(target, run)
+  const suffix = randomBytes(4).toString('hex')
+  const temporary = join(dirname(target), `.${basename(target)}-${suffix}.tmp`)
+  try {
+    await mkdir(temporary, { recursive: true })
+    const result = await build(temporary)
+    const old = join(dirname(target), `.${basename(target)}-${suffix}.old`)
+    await rename(target, old).catch(ignoreAbsent)
+    await rename(temporary, target)
+    await rm(old, { recursive: true, force: true })
+    return result
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true })
+    throw explain(cause, target)
+  }
+}
+
+/**
+ * @throws {UserError} when `out` holds something that a new package of `run` must not replace
+ */
+export async function refuseOccupied(out: string, run: string | null): Promise<void> {
+  const entries = await readdir(out).catch((cause) => ignoreAbsent(cause) ?? [])
+  if (entries.length === 0) return
+  const text = await readTextIfExists(join(out, 'model.json'))
+  const there = text === null ? null : parseJson(text)
+  const advice = '  do: name another folder with --out, or move this one away.'
+  if (there === null) throw new UserError(`${out} is not empty and holds no model package.\n${advice}`)
+  if (there.status !== 'draft')
+    throw new UserError(`${out} holds a package that is ${String(there.status)}; it is kept.\n${advice}`)
+  if ((there.provenance?.run ?? null) !== run)
+    throw new UserError(`${out} holds the package of another model, ${String(there.name)}.\n${advice}`)
+}
+
+function parseJson(text: string): Partial<ModelPackage> | null {
+  try {
+    return JSON.parse(text) as Partial<ModelPackage>
+  } catch {
+    return null
+  }
+}
+
+function ignoreAbsent(cause: unknown): undefined {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+}

@@ -1,0 +1,51 @@
+export interface AdmissionLimits {
+  requests: number
+  bytes: number
+}
+
+/**
+ * Back-pressure: how much work is let in at a time. What does not fit is refused at once, so that callers can try
+ * another server instead of waiting in a queue that only grows.
+ */
+export class Admission {
+  private requests = 0
+  private bytes = 0
+  private readonly limits: AdmissionLimits
+
+  constructor(limits: AdmissionLimits) {
+    this.limits = limits
+  }
+
+  /** Claims room for one request; false when there is none. A request alone always fits. */
+  enter(bytes: number): boolean {
+    const fits =
+      this.requests === 0 || (this.requests < this.limits.requests && this.bytes + bytes <= this.limits.bytes)
+    if (!fits) return false
+    this.requests++
+    this.bytes += bytes
+    return true
+  }
+
+  leave(bytes: number): void {
+    this.requests--
+    this.bytes -= bytes
+  }
+}
+
+/** Runs at most `limit` pieces of work at a time, the others in order of arrival. */
+export function gate(limit: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await work()
+    } finally {
+      // The slot passes to the next in line, or is given back.
+      const next = waiting.shift()
+      if (next) next()
+      else running--
+    }
+  }
+}

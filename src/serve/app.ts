@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto'
+import multipart from '@fastify/multipart'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { thresholds } from '../package/infer.ts'
+import type { LoadedPackage } from '../package/load.ts'
+import { predictFiles } from '../package/predict_files.ts'
+import type { PredictResult } from '../schema/results.ts'
+import type { ServedModel, ServedModels, ServeError } from '../schema/serving.ts'
+import { Admission, gate } from './admission.ts'
+import { batching } from './batching.ts'
+import { HttpError, type Limits, toHttpError } from './http_error.ts'
+import { openapi } from './openapi.ts'
+import { pageFiles } from './page.ts'
+import { announcedBytes, readUploads } from './uploads.ts'
+
+export interface AppOptions {
+  /** Name in the path → package; the first answers `/v1/predict`. */
+  models: ReadonlyMap<string, Served>
+  version: string
+  /** Largest request, and most files in one. */
+  maxBodyBytes?: number
+  maxFiles?: number
+  /** Requests worked on at a time; more are answered 503. */
+  maxRequests?: number
+  maxBatch?: number
+  batchWaitMs?: number
+  /** Called with each log record: no file name, no query, no header of the caller's. */
+  log?: (record: LogRecord) => void
+  /** True once the server drains: it then answers readiness with 503. */
+  isStopping?: () => boolean
+}
+
+export type Served = Pick<LoadedPackage, 'model' | 'network' | 'warnings' | 'digest' | 'problem'>
+
+/** One line of the server's log. */
+export interface LogRecord {
+  time: string
+  level: 'info' | 'error'
+  request_id: string
+  method: string
+  /** The route's pattern, never the URL as sent. */
+  route: string
+  status: number
+  ms: number
+  model?: string
+  package_digest?: string
+  /** SHA-256 of each image. */
+  inputs?: string[]
+  failed?: number
+  code?: string
+  /** Of our own failures: where in the code. The error's message could quote a request and is left out. */
+  error?: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    note: Partial<LogRecord>
+  }
+}
+
+export const NOTICE = 'Research use, not a diagnosis.'
+const DEFAULTS = { maxBodyBytes: 64e6, maxFiles: 64, maxRequests: 64, maxBatch: 8, batchWaitMs: 2 }
+const FORMATS = ['png', 'jpeg', 'tiff', 'webp']
+
+/** The HTTP server around model packages: a thin skin of `src/package`; listening is the caller's. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { models, version, log, maxBodyBytes, maxFiles, maxRequests, maxBatch, batchWaitMs } = {
+    ...DEFAULTS,
+    ...options,
+  }
+  const limits: Limits = { maxBodyBytes, maxFiles }
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    logger: false,
+    genReqId: () => randomUUID(),
+    // A caller's own id could carry a patient's.
+    requestIdHeader: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 200 },
+    onProtoPoisoning: 'error',
+  })
+  await app.register(multipart, { throwFileSizeLimit: true })
+  app.removeContentTypeParser(['application/json', 'text/plain'])
+  for (const type of [/^image\//, 'application/octet-stream'])
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.decorateRequest('note')
+  app.addHook('onRequest', async (request, reply) => {
+    request.note = {}
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    })
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    log?.(logRecord(request, reply))
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const told = toHttpError(error, limits)
+    if (told.status >= 500 && !(error instanceof HttpError)) request.note.error = codePlace(error)
+    return sendError(told, request, reply)
+  })
+  app.setNotFoundHandler((request, reply) => sendError(notFound(request, app), request, reply))
+
+  const described: ServedModels = { models: describeModels(models), notice: NOTICE }
+  const predictors = new Map(
+    [...models].map(([name, served]) => [
+      name,
+      { ...served, network: batching(served.network, { maxBatch, waitMs: batchWaitMs }) },
+    ]),
+  )
+  const admission = new Admission({ requests: maxRequests, bytes: Math.max(maxBodyBytes, 512e6) })
+  const decodeGate = gate(4)
+
+  async function predict(name: string, request: FastifyRequest, reply: FastifyReply): Promise<PredictResult> {
+    const served = predictors.get(name)!
+    request.note.model = name
+    request.note.package_digest = served.digest
+    const uploads = await readUploads(request, limits)
+    const files = uploads.map(({ name, bytes }) => ({ name, read: async () => bytes }))
+    const result: PredictResult = { predictions: [], failed: [], package_digest: served.digest }
+    for await (const one of predictFiles(files, served, { batch: maxBatch, gate: decodeGate })) {
+      if ('reason' in one) result.failed.push(one)
+      else result.predictions.push(one)
+    }
+    request.note.inputs = result.predictions.map((p) => p.input_sha256)
+    request.note.failed = result.failed.length
+    if (result.predictions.length === 0) reply.code(422)
+    return result
+  }
+  /** Before the body is read: what does not fit is refused while it still costs nothing. */
+  async function admit(request: FastifyRequest, reply: FastifyReply) {
+    const encoding = request.headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity')
+      throw new HttpError(415, 'unsupported_encoding', 'Send the image as it is, without content-encoding.')
+    const bytes = announcedBytes(request, limits)
+    if (bytes > maxBodyBytes) throw Object.assign(new Error(), { code: 'FST_ERR_CTP_BODY_TOO_LARGE' })
+    if (!admission.enter(bytes))
+      throw new HttpError(503, 'busy', 'The server is at its limit. Try again in a second.', {
+        'retry-after': '1',
+      })
+    reply.raw.once('close', () => admission.leave(bytes))
+  }
+
+  const [defaultName] = models.keys()
+  app.post('/v1/predict', { onRequest: admit }, (request, reply) => predict(defaultName!, request, reply))
+  app.post<{ Params: { name: string } }>(
+    '/v1/models/:name/predict',
+    { onRequest: admit },
+    (request, reply) => {
+      const { name } = request.params
+      if (!predictors.has(name)) throw unknownModel([...models.keys()])
+      return predict(name, request, reply)
+    },
+  )
+  app.get('/v1/models', async () => described)
+  app.get<{ Params: { name: string } }>('/v1/models/:name', async (request) => {
+    const found = described.models.find((model) => model.name === request.params.name)
+    if (!found) throw unknownModel([...models.keys()])
+    return found
+  })
+  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => {
+    if (!options.isStopping?.()) return { status: 'ok' }
+    reply.code(503)
+    return { status: 'stopping' }
+  })
+  app.get('/openapi.json', async () => openapi([...models.keys()], version, limits))
+  for (const { path, type, body, headers } of await pageFiles())
+    app.get(path, async (_request, reply) => reply.headers(headers).type(type).send(body))
+  return app
+}
+
+function describeModels(models: ReadonlyMap<string, Served>): ServedModel[] {
+  return [...models].map(([name, { model, digest, problem, warnings }], i) => ({
+    name,
+    version: model.version,
+    status: model.status,
+    default: i === 0,
+    package_digest: digest,
+    certified: problem === null,
+    synthetic: model.synthetic,
+    labels: model.task.labels,
+    exclusive: model.task.exclusive,
+    operating_points: thresholds(model),
+    input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: FORMATS },
+    warnings,
+  }))
+}
+
+function sendError(told: HttpError, request: FastifyRequest, reply: FastifyReply) {
+  request.note.code = told.code
+  const body: ServeError = { error: told.message, code: told.code, request_id: request.id }
+  // What is left of a refused upload is not read: the connection cannot be used again.
+  if (told.status === 413 || told.status === 503) reply.header('connection', 'close')
+  return reply.code(told.status).headers(told.headers).send(body)
+}
+
+function notFound(request: FastifyRequest, app: FastifyInstance): HttpError {
+  const path = request.url.split('?')[0]!
+  const other = request.method === 'POST' ? 'GET' : 'POST'
+  if (
+    app.findRoute({ url: path, method: other }) !== null ||
+    /^\/v1\/(predict|models\/[^/]+\/predict)$/.test(path)
+  )
+    return new HttpError(405, 'wrong_method', `This path takes ${other}.`, { allow: other })
+  return new HttpError(404, 'not_found', 'No such path. GET /openapi.json lists what there is.')
+}
+
+function unknownModel(known: readonly string[]): HttpError {
+  return new HttpError(404, 'unknown_model', `No such model. Served here: ${known.join(', ')}.`)
+}
+
+function logRecord(request: FastifyRequest, reply: FastifyReply): LogRecord {
+  return {
+    time: new Date().toISOString(),
+    level: reply.statusCode >= 500 && reply.statusCode !== 503 ? 'error' : 'info',
+    request_id: request.id,
+    method: request.method,
+    route: request.routeOptions.url ?? '(unknown path)',
+    status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime * 10) / 10,
+    ...request.note,
+  }
+}
+
+/** An error's name and the places in the code it came through, without its message. */
+function codePlace(error: unknown): string {
+  if (!(error instanceof Error)) return 'not an Error'
+  const places = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return [error.name, ...places.slice(0, 8).map((line) => line.trim())].join(' | ')
+}
