@@ -9,7 +9,7 @@ export async function deliver(text: string, before: () => void = () => {}): Prom
 
 /**
  * Reports a failed verb and says the exit code: the message alone for a user's mistake, the stack for ours. With
- * `json` stdout carries `{ error, exit_code }`, so that it is one JSON object whatever happens.
+ * `json` stdout carries `{ error, exit_code }` and what the error's `result` holds, so that it is one JSON object whatever happens.
  */
 export async function reportFailure(error: unknown, { json }: { json: boolean }): Promise<number> {
   const exitCode = error instanceof UserError ? error.exitCode : 1
@@ -21,8 +21,14 @@ export async function reportFailure(error: unknown, { json }: { json: boolean })
       `${stack}${causes(error)}\n\nThis is a bug in fiducial: please report it with the lines above.\n`,
     )
   }
-  if (json) await deliver(JSON.stringify({ error: message, exit_code: exitCode }))
+  if (json) await deliver(JSON.stringify({ ...resultOf(error), error: message, exit_code: exitCode }))
   return exitCode
+}
+
+/** What was reached before the failure, which some errors carry: a stopped training does. */
+function resultOf(error: unknown): object {
+  const result = error instanceof UserError && 'result' in error ? error.result : undefined
+  return typeof result === 'object' && result !== null ? result : {}
 }
 
 function causes(error: unknown): string {

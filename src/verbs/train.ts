@@ -42,7 +42,13 @@ export async function train(loaded: LoadedRecipe, options: TrainOptions, io: Io)
   await findPython()
   const model = await resolveModel(loaded.recipe.model, loaded.dir)
   const prepared = await prepare(loaded, { workers: options.workers, out: options.out }, io)
-  return trainPrepared(loaded, prepared, model, options, io)
+  return (await trainPrepared(loaded, prepared, model, options, io)).result
+}
+
+export interface Trained {
+  result: TrainResult
+  /** The run was finished before: nothing was done. */
+  wasFinished: boolean
 }
 
 /** As `train`, on a set that is prepared already. */
@@ -52,7 +58,7 @@ export async function trainPrepared(
   model: ResolvedModel,
   options: Partial<OpenOptions>,
   io: Io,
-): Promise<TrainResult> {
+): Promise<Trained> {
   const { recipe } = loaded
   refuseLeaks(prepared.split, recipe.data.allow_leaks)
   refuseEmptyParts(prepared)
@@ -62,7 +68,7 @@ export async function trainPrepared(
   const existing = await findRunToContinue(wanted, where)
   if (existing !== null && isFinished(existing.status)) {
     io.log(`${existing.dir} is trained already.`)
-    return trainResult(existing, null)
+    return { result: trainResult(existing, null), wasFinished: true }
   }
   const dir = existing?.dir ?? (await makeRunFolder(recipe.name, where, io.now()))
   const generation = await takeLock(dir, io.now())
@@ -73,7 +79,8 @@ export async function trainPrepared(
         ? `Training in ${dir}`
         : `Continuing ${dir} from step ${existing.latest?.step ?? 0}; --new starts another run.`,
     )
-    return await launch(dir, generation, rankCount(recipe, existing, accelerators), recipe, io)
+    const ranks = rankCount(recipe, existing, accelerators)
+    return { result: await launch(dir, generation, ranks, recipe, io), wasFinished: false }
   } finally {
     await releaseLock(dir)
   }

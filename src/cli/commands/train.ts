@@ -22,11 +22,11 @@ export function trainCommand(): Command {
     ],
     async action({ args: [path], flags, io }) {
       const { loadRecipe } = await import('../../verbs/load_recipe.ts')
-      const { planTraining } = await import('../../verbs/plan_run.ts')
-      const { train } = await import('../../verbs/train.ts')
-      const options = { workers: flags.workers, out: flags.out, runDir: flags.runDir, new: flags.new }
       const loaded = await loadRecipe(path!, flags.set)
-      return flags.dryRun ? planTraining(loaded, options, io) : train(loaded, options, io)
+      const options = { workers: flags.workers, out: flags.out, runDir: flags.runDir, new: flags.new }
+      if (flags.dryRun) return (await import('../../verbs/plan_run.ts')).planTraining(loaded, options, io)
+      const { train } = await import('../../verbs/train.ts')
+      return train(loaded, options, io)
     },
     print: (result) => ('dry_run' in result ? dryRunText(result) : trainText(result)),
   })

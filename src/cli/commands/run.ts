@@ -1,0 +1,60 @@
+import { type Command, Option } from 'commander'
+import type { DryRunResult, RunResult } from '../../schema/results.ts'
+import { command } from '../command.ts'
+import { dryRunText, trainText } from './train.ts'
+
+export function runCommand(): Command {
+  return command<RunResult | DryRunResult, { out?: string; new: boolean }>({
+    name: 'run',
+    arguments: ['<recipe>'],
+    summary: 'prepare, train, evaluate and package a recipe; resumable',
+    description:
+      'Prepares, trains, evaluates on the validation split and packages a recipe. Stages whose output is complete ' +
+      'and current are skipped: the same command resumes. The test split stays closed; open it with\n' +
+      '"fiducial evaluate <run> --split test".',
+    examples: ['fiducial run recipe.yaml', 'fiducial run recipe.yaml --set train.seed=1'],
+    flags: ['set', 'workers', 'run-dir', 'dry-run'],
+    options: [
+      new Option('--out <dir>', 'folder of the shard set, when it is not below prepared/'),
+      new Option('--new', 'start another run instead of resuming').default(false),
+    ],
+    async action({ args: [path], flags, io }) {
+      const { loadRecipe } = await import('../../verbs/load_recipe.ts')
+      const options = { workers: flags.workers, out: flags.out, runDir: flags.runDir, new: flags.new }
+      const loaded = await loadRecipe(path!, flags.set)
+      if (flags.dryRun) {
+        const { planTraining } = await import('../../verbs/plan_run.ts')
+        const plan = await planTraining(loaded, options, io)
+        return {
+          ...plan,
+          would: [...plan.would, 'evaluate on the validation split', 'package with a certificate'],
+        }
+      }
+      const { run } = await import('../../verbs/run.ts')
+      return run(loaded, options, io)
+    },
+    print: (result) => ('dry_run' in result ? dryRunText(result) : runText(result)),
+    attention: (result) =>
+      'dry_run' in result || result.package.certificate.passed
+        ? null
+        : `The certificate failed: ${result.package.certificate.checks
+            .filter((check) => !check.passed)
+            .map((check) => `${check.name} ${check.value} (limit ${check.limit})`)
+            .join('; ')}\n  do: do not serve this package; see ${result.package_dir}/certificate.json`,
+  })
+}
+
+function runText(result: RunResult): string {
+  const { passed, checks } = result.package.certificate
+  const seconds = result.stages.map(({ stage, skipped, seconds }) =>
+    skipped ? `${stage} done before` : `${stage} ${seconds.toFixed(1)} s`,
+  )
+  return [
+    trainText(result.train),
+    `time  ${seconds.join(', ')}`,
+    `certificate ${passed ? 'passed' : 'FAILED'}, ${checks.length} checks`,
+    `report   ${result.report}`,
+    `package  ${result.package_dir}`,
+    `next     fiducial serve ${result.package_dir}`,
+  ].join('\n')
+}
