@@ -10,8 +10,7 @@ from typing import Any, Literal, TypeAlias
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTask:
     kind: Literal["classify"]
-    # Findings or classes, in output order. One label = binary; several = multi-label.
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # Findings or classes, in output order. One label = binary; several = multi-label.
     exclusive: bool  # Multi-class: exactly one label holds (softmax).
 
 
@@ -175,9 +174,7 @@ class EngineTrain:
     clip_norm: float | None  # Largest gradient norm; null is off.
     ema: float | None  # Decay of the averaged weights that are validated and exported; null is off.
     early_stopping_patience: int | None
-    select: Literal[
-        "auroc_mean", "average_precision_mean", "balanced_accuracy", "f1_mean", "accuracy", "loss"
-    ]
+    select: Literal["auroc_mean", "average_precision_mean", "balanced_accuracy", "f1_mean", "accuracy", "loss"]
     validate_every: float  # Epochs between validations.
     checkpoint_every_minutes: float  # Time between checkpoints besides those at each validation.
     keep_checkpoints: int  # Latest checkpoints kept besides the best.
@@ -300,15 +297,12 @@ class EndEvent:
     step: int
     status: Literal["finished", "early_stopped", "stopped", "failed"]
     message: str | None
-    # Where this process spent its time: data, augment, forward, backward, optimizer, validation, checkpoint,
-    # other.
+    # Where this process spent its time: data, augment, forward, backward, optimizer, validation, checkpoint, other.
     seconds: dict[str, float]
     time: float  # Unix seconds.
 
 
-RunEvent: TypeAlias = (
-    StartEvent | ResumeEvent | StepEvent | ValidationEvent | CheckpointEvent | WarningEvent | EndEvent
-)
+RunEvent: TypeAlias = StartEvent | ResumeEvent | StepEvent | ValidationEvent | CheckpointEvent | WarningEvent | EndEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,15 +347,12 @@ class PreprocessSpec:
     # Aspect ratio: ignored, kept with symmetric padding, kept with a central crop.
     fit: Literal["squash", "pad", "crop"]
     resample: Literal["bilinear", "bicubic"]  # Resize filter, antialiased, equal to Pillow's.
-    # Widen the filter when shrinking, as Pillow does. False reproduces models trained without.
-    antialias: bool
+    antialias: bool  # Widen the filter when shrinking, as Pillow does. False reproduces models trained without.
     pad_value: int  # Fill of `fit: pad`, as a fraction n/255 of the stored range.
-    # Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they
-    # are.
+    # Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are.
     window: PreprocessSpecWindow | None
     exif_orientation: bool  # Turn the image as its EXIF tag says.
-    # Array axes reversed after decoding, for models trained on mirrored arrays.
-    flip: tuple[Literal["y", "x"], ...]
+    flip: tuple[Literal["y", "x"], ...]  # Array axes reversed after decoding, for models trained on mirrored arrays.
     channel_order: Literal["rgb", "bgr"]  # Order of stored channels; bgr for models trained through OpenCV.
     stain: StainNormalization | None  # Stain normalisation of RGB tiles, applied before resizing.
     dtype: Literal["uint8", "int16"]  # Stored type. int16 maps the window to -32768..32767.

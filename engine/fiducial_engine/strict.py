@@ -71,9 +71,7 @@ def _read(expected: Any, value: object, path: str, mistakes: list[str]) -> Any:
             mistakes.append(f"{_at(path)}: expected {len(args)} entries, found {len(value)}")
             return ()
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
-        return tuple(
-            _read(k, v, _join(path, i), mistakes) for i, (k, v) in enumerate(zip(kinds, value, strict=True))
-        )
+        return tuple(_read(k, v, _join(path, i), mistakes) for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is dict and isinstance(value, dict):
         return {k: _read(args[1], v, _join(path, k), mistakes) for k, v in value.items()}
     if expected is float and _is_number(value):
@@ -149,7 +147,9 @@ def _is_number(value: object) -> bool:
 def _name(expected: Any) -> str:
     if typing.get_origin(expected) is typing.Literal:
         return " or ".join(json.dumps(v) for v in typing.get_args(expected))
-    return _NAMES.get(expected, "a list" if typing.get_origin(expected) is tuple else "an object")
+    if expected in _NAMES:
+        return _NAMES[expected]
+    return "a list" if typing.get_origin(expected) is tuple else "an object"
 
 
 _NAMES: dict[Any, str] = {
@@ -162,7 +162,9 @@ _NAMES: dict[Any, str] = {
 
 
 def _show(value: object) -> str:
-    return {dict: "an object", list: "a list"}.get(type(value)) or json.dumps(value)
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value)
 
 
 def _join(path: str, key: object) -> str:

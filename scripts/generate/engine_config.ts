@@ -137,7 +137,7 @@ class PythonTypes {
   }
 }
 
-const LINE = 110
+const LINE = 120
 
 function field(key: string, type: string, description: string | undefined): string {
   const short = `    ${key}: ${type}`

@@ -1,0 +1,103 @@
+"""The device a run uses, and how it is set up: kernels, threads, precision."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+
+from fiducial_engine.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(asked: str) -> str:
+    """cpu, cuda or mps for what the recipe asks; `auto` is the accelerator where there is one.
+
+    Raises:
+        UserError: the recipe names an accelerator that this machine lacks; the CPU never takes its place unasked.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if not available[asked]:
+        build = f"torch {torch.__version__}" + (f", built for CUDA {torch.version.cuda}" if torch.version.cuda else "")
+        raise UserError(
+            f"train.device: {asked}, but {build}, finds none here.\n"
+            "  do: check the driver (nvidia-smi) against that build, or set train.device: auto."
+        )
+    return asked
+
+
+def resolve_precision(asked: str, device: str) -> str:
+    """fp32, bf16 or fp16; `auto` is bf16 on GPUs that compute it natively, else fp32.
+
+    Raises:
+        UserError: the device can't train in the precision asked for.
+    """
+    native_bf16 = device == "cuda" and torch.cuda.get_device_capability() >= (8, 0)
+    if asked == "auto":
+        return "bf16" if native_bf16 else "fp32"
+    if asked == "bf16" and device == "cuda" and not native_bf16:
+        raise UserError("train.precision: bf16 needs a GPU of compute capability 8.0 or more; use fp16 or fp32.")
+    return asked
+
+
+def num_accelerators(device: str) -> int:
+    """Accelerators that ranks can be placed on."""
+    return torch.cuda.device_count() if device == "cuda" else int(device == "mps")
+
+
+def num_threads(local_world_size: int = 1) -> int:
+    """Physical cores that this process may use, shared by the machine's ranks: affinity and container quota count."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = {_siblings(cpu) for cpu in allowed}
+    return max(1, int(min(len(cores), _quota())) // local_world_size)
+
+
+def set_up(device: str, local_rank: int, threads: int, *, deterministic: bool) -> torch.device:
+    """Set threads and kernels for training, and return the rank's device."""
+    torch.set_num_threads(threads)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = not deterministic
+    if device != "cuda":
+        return torch.device(device)
+    if local_rank >= torch.cuda.device_count():
+        raise UserError(f"Rank {local_rank} has no GPU: {torch.cuda.device_count()} on this machine.")
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Mixed precision for the forward pass; nothing for fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def exact_float32() -> None:
+    """Turn TF32 off: scores that others are compared with are computed in full float32."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _siblings(cpu: int) -> str:
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> float:
+    """CPUs that a container's quota allows (cgroup v2), or infinity."""
+    try:
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return math.inf
+    return math.inf if limit == "max" else math.ceil(int(limit) / int(period))

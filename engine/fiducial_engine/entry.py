@@ -1,0 +1,48 @@
+"""How every entry point starts and ends: exit codes, the last line on stdout, signals.
+
+0 done; 2 the user's mistake (its message on stderr, {"error": …} last on stdout); 75 stopped by a signal, resumable;
+1 our bug, with its stack trace.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from fiducial_engine.errors import StoppedError, UserError
+
+
+def run_entry(main: Callable[[list[str]], Mapping[str, object]]) -> None:
+    """Run `main` on the command line's arguments, print its result as one JSON line, and exit."""
+    try:
+        result = main(sys.argv[1:])
+    except UserError as error:
+        print(str(error), file=sys.stderr, flush=True)
+        _say({"error": str(error)})
+        sys.exit(2)
+    except StoppedError as error:
+        print(str(error), file=sys.stderr, flush=True)
+        _say({"stopped": str(error)})
+        sys.exit(75)
+    _say(result)
+
+
+class StopRequest:
+    """Set by SIGTERM or SIGINT; training looks at it once a step."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._set)
+
+    def _set(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_set:
+            print("Stopping after this step; a checkpoint is written first.", file=sys.stderr, flush=True)
+        self.is_set = True
+
+
+def _say(result: Mapping[str, object]) -> None:
+    print(json.dumps(result), flush=True)

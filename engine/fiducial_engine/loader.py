@@ -1,0 +1,106 @@
+"""Batches ahead of need: a thread gathers samples from memory-mapped shards into host memory while the device works."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fiducial_engine.sampling import Rows, Sampler
+from fiducial_engine.shards import ShardSet
+
+_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one forward pass of one rank reads, ascending by row. B samples, L labels."""
+
+    image_BCHW: Tensor  # Stored dtype, host memory; pinned when the device is a GPU.
+    label_BL: Tensor  # int8: 1, 0, -1 unknown.
+    rows_B: Rows
+    positions_B: Rows
+
+
+def read_batch(shards: ShardSet, labels_NL: NDArray[np.int8], rows_B: Rows, positions_B: Rows, *, pin: bool) -> Batch:
+    """Gather the samples of ascending rows, with their labels."""
+    shape = (len(rows_B), *shards.index.sample_shape)
+    image = torch.empty(shape, dtype=torch.uint8 if shards.dtype == np.uint8 else torch.int16, pin_memory=pin)
+    shards.gather(rows_B, image.numpy())
+    label = torch.from_numpy(labels_NL[rows_B])
+    return Batch(image, label.pin_memory() if pin else label, rows_B, positions_B)
+
+
+class Loader:
+    """Iterates over steps: this rank's micro-batches of each. Counts the seconds that others waited for them."""
+
+    def __init__(
+        self,
+        shards: ShardSet,
+        labels_NL: NDArray[np.int8],
+        sampler: Sampler,
+        *,
+        first_step: int,
+        end_step: int,
+        accumulate: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+        pin: bool = False,
+    ) -> None:
+        self.wait_seconds = 0.0
+        self._queue: queue.Queue[list[Batch] | BaseException | None] = queue.Queue(_DEPTH)
+        self._closed = threading.Event()
+
+        def read_ahead() -> None:
+            try:
+                for step in range(first_step, end_step):
+                    positions = sampler.positions(step, rank, world_size)
+                    rows = sampler.rows_at(positions)
+                    micro = []
+                    for at in np.array_split(np.arange(len(rows)), accumulate):
+                        at = at[np.argsort(rows[at], kind="stable")]
+                        micro.append(read_batch(shards, labels_NL, rows[at], positions[at], pin=pin))
+                    if not self._put(micro):
+                        return
+                self._put(None)
+            except BaseException as error:  # Raised again where the batch is asked for.
+                self._put(error)
+
+        self._thread = threading.Thread(target=read_ahead, name="loader", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        while True:
+            asked = time.perf_counter()
+            item = self._queue.get()
+            self.wait_seconds += time.perf_counter() - asked
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._closed.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+    def _put(self, item: list[Batch] | BaseException | None) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

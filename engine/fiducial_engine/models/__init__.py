@@ -1,0 +1,1 @@
+"""Networks: one file a family; registry.py names them."""

@@ -1,0 +1,206 @@
+"""The shard set as `prepare` wrote it: memory-mapped pixels, labels and split; checked before use, never copied.
+
+Rows count through the set in shard order: row r is the r-th line of the labels table's cases.jsonl.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiducial_engine.config import EngineData, LabelsTable, ShardIndex, SplitTable, TableCase
+from fiducial_engine.errors import UserError
+from fiducial_engine.strict import load, parse
+
+_DTYPES: dict[str, np.dtype[Any]] = {"U8": np.dtype(np.uint8), "I8": np.dtype(np.int8), "I16": np.dtype("<i2")}
+# Each open map holds a file descriptor; systems allow 1,024 by default.
+_MAX_OPEN_SHARDS = 640
+
+
+def map_tensor(path: Path, name: str) -> NDArray[Any]:
+    """One tensor of a safetensors file as a read-only memory map.
+
+    Raises:
+        UserError: the file is missing, is not safetensors, or is shorter than its header says.
+    """
+    try:
+        with path.open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            header = json.loads(file.read(length)) if length < 1 << 20 else {}
+        entry = header[name]
+        dtype, (begin, end), shape = _DTYPES[entry["dtype"]], entry["data_offsets"], tuple(entry["shape"])
+        if end - begin != dtype.itemsize * int(np.prod(shape)) or path.stat().st_size < 8 + length + end:
+            raise ValueError("the file is shorter than its header says")
+    except FileNotFoundError as cause:
+        raise UserError(f"{path} is missing.\n  do: run fiducial prepare again.") from cause
+    except (ValueError, KeyError, TypeError, struct.error) as cause:
+        raise UserError(
+            f"{path} holds no usable tensor `{name}`: {cause}\n  do: delete it and run fiducial prepare again."
+        ) from cause
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    mapped: NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=8 + length + begin, shape=shape)
+    return mapped
+
+
+class ShardSet:
+    """Pixels of a prepared set. File sizes are checked at once, a shard's sha256 when it is first read."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            UserError: naming every shard that is missing or has not the size that index.json says.
+        """
+        self.folder = folder
+        self.index = load(ShardIndex, folder / "index.json")
+        self.start = np.cumsum([0, *(s.num_cases for s in self.index.shards)], dtype=np.int64)
+        self._open: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._verified: set[int] = set()
+        wrong = []
+        for shard in self.index.shards:
+            path = folder / shard.file
+            found = path.stat().st_size if path.exists() else None
+            if found != shard.bytes:
+                wrong.append(f"  {shard.file}: expected {shard.bytes} bytes, found {found or 'no file'}")
+        if wrong:
+            raise UserError("\n".join([f"Damaged shards in {folder}:", *wrong, _PREPARE_AGAIN]))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.index.dtype)
+
+    def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Copy the samples `rows`, ascending, into `out` (len(rows), C, H, W).
+
+        One take a shard, straight into its stretch of `out`: 1.1-1.2 times the speed of indexing one np.memmap, and
+        1.4 times that of a copy a sample (bench/loader.py).
+
+        Raises:
+            UserError: a shard's bytes are not those that prepare wrote; the file is named.
+        """
+        shard_of = np.searchsorted(self.start, rows, side="right") - 1
+        cuts = np.flatnonzero(np.diff(shard_of)) + 1
+        for low, high in pairwise([0, *cuts.tolist(), len(rows)]):
+            if low < high:
+                shard = int(shard_of[low])
+                local = rows[low:high] - self.start[shard]
+                # mode="clip" lets take write without a buffer of its own; the rows are in range.
+                np.take(self._shard(shard), local, axis=0, out=out[low:high], mode="clip")
+
+    def _shard(self, k: int) -> NDArray[Any]:
+        pixels = self._open.get(k)
+        if pixels is None:
+            pixels = self._map(k)
+            self._open[k] = pixels
+            if len(self._open) > _MAX_OPEN_SHARDS:
+                self._open.popitem(last=False)
+        return pixels
+
+    def _map(self, k: int) -> NDArray[Any]:
+        shard = self.index.shards[k]
+        path = self.folder / shard.file
+        if k not in self._verified:
+            found = file_sha256(path)
+            if found != shard.sha256:
+                raise UserError(
+                    f"{shard.file} is damaged: its sha256 is {found}, index.json says {shard.sha256}.\n"
+                    f"  in: {self.folder}\n{_PREPARE_AGAIN}"
+                )
+            self._verified.add(k)
+        pixels = map_tensor(path, "image")
+        expected = (shard.num_cases, *self.index.sample_shape)
+        if pixels.shape != expected or pixels.dtype != self.dtype:
+            raise UserError(
+                f"{shard.file} holds {pixels.dtype} {pixels.shape}; index.json says {self.dtype} {expected}.\n"
+                f"  in: {self.folder}\n{_PREPARE_AGAIN}"
+            )
+        # A plain view: indexing the memmap subclass costs a Python call each time.
+        return np.asarray(pixels)
+
+
+class Tables:
+    """Labels and split of a shard set: int8 (N, L) with -1 unknown, and uint8 (N,) part codes."""
+
+    def __init__(self, data: EngineData, label_names: tuple[str, ...]) -> None:
+        """
+        Raises:
+            UserError: a table is missing, or belongs to another shard set, label list or split.
+        """
+        tables = Path(data.shard_set) / "tables"
+        self._labels_folder = tables / f"labels-{data.labels_id[:12]}"
+        split_folder = tables / f"split-{data.split_id[:12]}"
+        labels = load(LabelsTable, self._labels_folder / "labels.json")
+        split = load(SplitTable, split_folder / "split.json")
+        for what, found, expected in (
+            ("set_id of labels.json", labels.set_id, data.set_id),
+            ("labels_id of labels.json", labels.labels_id, data.labels_id),
+            ("labels of labels.json", labels.labels, label_names),
+            ("set_id of split.json", split.set_id, data.set_id),
+            ("split_id of split.json", split.split_id, data.split_id),
+            ("labels_id of split.json", split.labels_id, data.labels_id),
+        ):
+            if found != expected:
+                raise UserError(f"{what} is {found}; run.json says {expected}.\n  in: {tables}\n{_PREPARE_AGAIN}")
+        self.labels_NL = map_tensor(self._labels_folder / "labels.safetensors", "labels")
+        self.part_N = map_tensor(split_folder / "split.safetensors", "part")
+        if self.labels_NL.shape != (labels.num_cases, len(label_names)) or len(self.part_N) != labels.num_cases:
+            raise UserError(
+                f"Tables in {tables} disagree: labels {self.labels_NL.shape}, split {self.part_N.shape}, "
+                f"{labels.num_cases} cases.\n{_PREPARE_AGAIN}"
+            )
+
+    def cases(self, rows: NDArray[np.int64]) -> Iterator[TableCase]:
+        """The cases of ascending `rows`, read from cases.jsonl in one pass."""
+        wanted = iter(rows.tolist())
+        row = next(wanted, None)
+        with (self._labels_folder / "cases.jsonl").open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines):
+                if row is None:
+                    return
+                if number == row:
+                    yield parse(TableCase, json.loads(line), f"cases.jsonl line {number + 1}")
+                    row = next(wanted, None)
+        if row is not None:
+            raise UserError(f"cases.jsonl in {self._labels_folder} ends before row {row}.\n{_PREPARE_AGAIN}")
+
+
+def open_data(data: EngineData, label_names: tuple[str, ...]) -> tuple[ShardSet, Tables]:
+    """The shard set and tables that a run names.
+
+    Raises:
+        UserError: they are missing, damaged, or not those of the run.
+    """
+    shards = ShardSet(Path(data.shard_set))
+    if shards.index.set_id != data.set_id:
+        raise UserError(
+            f"The shard set at {data.shard_set} is {shards.index.set_id[:12]}…; the run was made with "
+            f"{data.set_id[:12]}….\n  do: prepare the run's data there again, or start another run with --new."
+        )
+    found = (shards.index.sample_shape, shards.index.dtype)
+    if found != (data.sample_shape, data.dtype):
+        raise UserError(f"index.json holds samples {found}; run.json says {(data.sample_shape, data.dtype)}.")
+    tables = Tables(data, label_names)
+    if len(tables.part_N) != shards.start[-1]:
+        raise UserError(f"{shards.start[-1]} samples but {len(tables.part_N)} cases.\n{_PREPARE_AGAIN}")
+    return shards, tables
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, lower-case hex; memory stays constant whatever its size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+_PREPARE_AGAIN = "  do: delete the file named and run fiducial prepare again; finished shards are kept."

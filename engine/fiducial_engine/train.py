@@ -1,0 +1,449 @@
+"""Trains a run: one loop, read top to bottom. `python -m fiducial_engine.train --run-dir DIR --generation G`.
+
+It reads run.json and the shard set, writes events.jsonl, checkpoints and predictions/val.jsonl, and goes on from the
+newest checkpoint when there is one. The test split is never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fiducial_engine.augment import augment_batch
+from fiducial_engine.checkpoint import Checkpoints, Progress, Trainee, load_weights
+from fiducial_engine.config import PlateauSchedule, RunConfig
+from fiducial_engine.device import (
+    autocast,
+    exact_float32,
+    num_threads,
+    resolve_device,
+    resolve_precision,
+    set_up,
+)
+from fiducial_engine.dist import Ranks, without_sync
+from fiducial_engine.ema import AveragedNetwork
+from fiducial_engine.entry import StopRequest, run_entry
+from fiducial_engine.errors import StoppedError, UserError
+from fiducial_engine.events import EventLog, NoEvents
+from fiducial_engine.inference import PART_CODES, logits_of_rows, to_device, write_predictions
+from fiducial_engine.loader import Batch, Loader
+from fiducial_engine.models.network import build_network
+from fiducial_engine.optim import build_optimizer
+from fiducial_engine.randomness import Purpose, torch_seed
+from fiducial_engine.sampling import PartRows, Rows, Sampler
+from fiducial_engine.schedule import lr_factor
+from fiducial_engine.select import is_better, validation_metrics
+from fiducial_engine.shards import ShardSet, Tables, open_data
+from fiducial_engine.stopwatch import Stopwatch
+from fiducial_engine.strict import load_run_config
+from fiducial_engine.tasks.classify import ClassifyLoss, count_labels, scores
+
+
+def main(arguments: list[str]) -> Mapping[str, object]:
+    parser = argparse.ArgumentParser(prog="fiducial_engine.train")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--generation", type=int, required=True, help="of lock.json; another one stops this process")
+    options = parser.parse_args(arguments)
+    stop = StopRequest()
+    run_dir = options.run_dir.resolve()
+    config = load_run_config(run_dir / "run.json")
+    if "auto" in (config.train.device, config.train.precision):
+        raise UserError("run.json leaves train.device or train.precision open: run fiducial_engine.probe first.")
+    ranks = Ranks.from_environment()
+    kind = resolve_device(config.train.device)
+    resolve_precision(config.train.precision, kind)
+    threads = num_threads(ranks.local_size)
+    device = set_up(kind, ranks.local_rank, threads, deterministic=config.train.deterministic)
+    checkpoints = Checkpoints(run_dir, options.generation, config.train.keep_checkpoints)
+    checkpoints.check_lock()
+    watch = Stopwatch(device)
+    progress = Progress()
+    with (
+        ranks.joined(device),
+        EventLog(run_dir / "events.jsonl") if ranks.rank == 0 else NoEvents() as events,
+    ):
+        try:
+            status = train(run_dir, config, ranks, device, threads, checkpoints, progress, events, watch, stop)
+        except BaseException as error:
+            message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            events.write("end", progress.step, status="failed", message=message, seconds=watch.seconds())
+            raise
+        events.write("end", progress.step, status=status, message=None, seconds=watch.seconds())
+    if status == "stopped":
+        raise StoppedError(f"Stopped after step {progress.step}; the same command resumes there.")
+    best = progress.best.step if progress.best is not None else None
+    return {"run_dir": str(run_dir), "status": status, "step": progress.step, "best_step": best}
+
+
+def train(
+    run_dir: Path,
+    config: RunConfig,
+    ranks: Ranks,
+    device: torch.device,
+    threads: int,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    events: EventLog,
+    watch: Stopwatch,
+    stop: StopRequest,
+) -> str:
+    """Train to the end, or to the next step after a stop is requested. Returns the status of the `end` event.
+
+    Args:
+        progress: changed as training goes.
+
+    Raises:
+        UserError: data, model or weights can't be used, or the loss is not finite.
+    """
+    settings = config.train
+    shards, tables = open_data(config.data, config.task.labels)
+    train_rows = PartRows(tables.part_N, shards.start, PART_CODES["train"])
+    val_rows = PartRows(tables.part_N, shards.start, PART_CODES["val"]).all()
+    _check_sizes(config, len(train_rows), ranks)
+    sampler = Sampler(
+        train_rows,
+        seed=settings.seed,
+        global_batch=settings.global_batch,
+        streams=settings.streams,
+        window=settings.shuffle_window,
+    )
+    total_steps = math.ceil(settings.epochs * len(train_rows) / settings.global_batch - 1e-9)
+    counts = count_labels(tables.labels_NL, train_rows, config.task)
+    loss_of = ClassifyLoss(config.task, settings.loss, counts, device)
+
+    # The network, and what it was when an earlier start was interrupted.
+    has_checkpoint = any((run_dir / "checkpoints").glob("step-*"))
+    torch.manual_seed(torch_seed(settings.seed, Purpose.INITIAL_WEIGHTS))
+    network, warnings = build_network(config, run_dir, weights="none" if has_checkpoint else config.model.weights)
+    if settings.sync_batch_norm:
+        network.net = _with_synced_batch_norm(network.net, device)
+    network.to(device).to(memory_format=torch.channels_last)
+    ema = AveragedNetwork(network, settings.ema) if settings.ema is not None else None
+    optimizer = build_optimizer(network, settings.optimizer, settings.lr, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+    trainee = Trainee(network, optimizer, ema)
+    if ranks.rank == 0:
+        checkpoints.remove_unfinished()
+    restored, damage = checkpoints.restore(trainee)
+    if restored is not None:
+        progress.__dict__.update(restored.__dict__)
+        if scaler.is_enabled() and progress.scaler is not None:
+            scaler.load_state_dict(progress.scaler)
+        if ranks.rank == 0:
+            checkpoints.repair_pointers(progress)
+    model = ranks.wrap(_compiled(network, device) if settings.compile else network, device)
+
+    if events.is_restart:
+        events.write("resume", progress.step)
+    events.write(
+        "start",
+        progress.step,
+        total_steps=total_steps,
+        world_size=ranks.size,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        precision=settings.precision,
+        threads=threads,
+        torch=str(torch.__version__),
+        num_train=len(train_rows),
+        num_val=len(val_rows),
+        num_parameters=sum(p.numel() for p in network.parameters()),
+    )
+    for warning in [
+        *warnings,
+        *damage,
+        *counts.warnings(config.task.labels),
+        *_split_warnings(len(val_rows)),
+    ]:
+        events.write("warning", progress.step, message=warning)
+
+    validate_after = _validation_steps(settings.validate_every, len(train_rows), settings.global_batch, total_steps)
+    loader = Loader(
+        shards,
+        tables.labels_NL,
+        sampler,
+        first_step=progress.step,
+        end_step=progress.step if progress.early_stopped else total_steps,
+        accumulate=settings.accumulate,
+        rank=ranks.rank,
+        world_size=ranks.size,
+        pin=device.type == "cuda",
+    )
+    finite = FiniteCheck(tables, ranks)
+    meter = Meter(settings.global_batch)
+    last_saved = time.monotonic()
+    stopped = False
+
+    for step, micro_batches in enumerate(loader, progress.step):
+        meter.begin(loader.wait_seconds)
+        # Every rank learns the divisor of the loss, and whether any wants to stop or to save after this step.
+        due = ranks.rank == 0 and time.monotonic() - last_saved > 60 * settings.checkpoint_every_minutes
+        known = sum(loss_of.num_known(batch.label_BL) for batch in micro_batches)
+        agreeing = ranks.sum_on_host([known, stop.is_set, due])
+        torch.manual_seed(torch_seed(settings.seed, Purpose.DROPOUT, step, ranks.rank))
+        lr = settings.lr * lr_factor(settings.schedule, step, total_steps, progress.plateau_drops)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+
+        losses: list[Tensor] = []
+        divisor = stop_asked = save_asked = 0.0
+        for number, batch in enumerate(micro_batches, 1):
+            last = number == len(micro_batches)
+            with watch.device("augment"):
+                stored = to_device(batch.image_BCHW, device)
+                image = augment_batch(
+                    stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
+                )
+                label = batch.label_BL.to(device, non_blocking=True)
+            with without_sync(model, last=last):
+                with watch.device("forward"), autocast(device, settings.precision):
+                    loss_B = loss_of.per_sample(model(image), label)
+                if number == 1:
+                    divisor, stop_asked, save_asked = agreeing.wait()
+                # Ranks' gradients are averaged; the loss is a sum over ranks divided by what is known.
+                share = ranks.size / max(1.0, divisor)
+                with watch.device("backward"):
+                    scaler.scale(loss_B.sum() * share).backward()
+            losses.append(loss_B.detach())
+
+        with watch.device("optimizer"):
+            norm: Tensor | None = None
+            if settings.clip_norm is not None:
+                scaler.unscale_(optimizer)
+                norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad(set_to_none=True)
+            if ema is not None:
+                ema.update(network, step)
+        loss = ranks.sum(torch.stack([x.sum() for x in losses]).sum()) / max(1.0, divisor)
+        finite.add(step, loss, None if scaler.is_enabled() else norm, losses, micro_batches)
+
+        progress.step = step + 1
+        progress.epoch = progress.step * settings.global_batch / len(train_rows)
+        progress.metrics = {}
+        validating = progress.step in validate_after
+        stopped = stop_asked > 0
+        if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
+            finite.check()
+        if meter.is_due(step):
+            rate, wait = meter.read(loader.wait_seconds)
+            events.write(
+                "step",
+                progress.step,
+                epoch=progress.epoch,
+                loss=float(loss),
+                lr=lr,
+                samples_per_second=rate,
+                data_wait_fraction=wait,
+            )
+
+        is_best = False
+        if validating:
+            with watch.host("validation"):
+                is_best = _validate(config, trainee, shards, tables, val_rows, loss_of, device, ranks, progress, events)
+        if validating or save_asked or stopped:
+            with watch.host("checkpoint"):
+                began = time.monotonic()
+                progress.scaler = scaler.state_dict() if scaler.is_enabled() else None
+                if ranks.rank == 0:
+                    folder = checkpoints.save(trainee, progress, is_best=is_best)
+                    events.write("checkpoint", progress.step, folder=folder, seconds=time.monotonic() - began)
+                progress.best = ranks.from_first(progress.best)
+                last_saved = time.monotonic()
+            meter.restart(loader.wait_seconds)
+        if stopped or progress.early_stopped:
+            break
+    loader.close()
+    watch.add("data", loader.wait_seconds)
+    if stopped and progress.step < total_steps and not progress.early_stopped:
+        return "stopped"
+
+    with watch.host("validation"):
+        _predict_validation(run_dir, config, trainee, shards, tables, val_rows, device, ranks, progress)
+    return "early_stopped" if progress.early_stopped else "finished"
+
+
+def _validate(
+    config: RunConfig,
+    trainee: Trainee,
+    shards: ShardSet,
+    tables: Tables,
+    val_rows: Rows,
+    loss_of: ClassifyLoss,
+    device: torch.device,
+    ranks: Ranks,
+    progress: Progress,
+    events: EventLog,
+) -> bool:
+    """Measure the validation split, each case once, and update what depends on it. Returns whether it is the best."""
+    settings, began = config.train, time.monotonic()
+    network = trainee.ema.network if trainee.ema is not None else trainee.network
+    ranks.broadcast_buffers(network)
+    share = {"rank": ranks.rank, "world_size": ranks.size}
+    mine = logits_of_rows(network, shards, tables, val_rows, device, precision=settings.precision, **share)
+    logits_NL = ranks.gather_strided(mine, len(val_rows))
+    if ranks.rank == 0 and len(val_rows) > 0:
+        labels_NL = tables.labels_NL[val_rows]
+        label = torch.from_numpy(labels_NL)
+        known = loss_of.num_known(label)
+        loss = float(loss_of.per_sample(logits_NL.to(device), label.to(device)).double().sum()) / max(1, known)
+        probabilities = scores(logits_NL.numpy(), config.task)
+        progress.metrics = validation_metrics(probabilities, labels_NL, config.task, loss if known else None)
+    progress.metrics = ranks.from_first(progress.metrics)
+    value = progress.metrics.get(settings.select)
+    # Until a value is defined, the newest checkpoint is the best there is.
+    is_best = is_better(value, progress.best_value, settings.select) or progress.best_value is None
+    if is_best:
+        progress.best_value = value
+    progress.validations_since_best = 0 if is_best else progress.validations_since_best + 1
+    progress.plateau_since = 0 if is_best else progress.plateau_since + 1
+    if isinstance(settings.schedule, PlateauSchedule) and progress.plateau_since > settings.schedule.patience:
+        progress.plateau_drops, progress.plateau_since = progress.plateau_drops + 1, 0
+    patience = settings.early_stopping_patience
+    progress.early_stopped = patience is not None and progress.validations_since_best >= patience
+    events.write(
+        "validation",
+        progress.step,
+        epoch=progress.epoch,
+        metrics=progress.metrics,
+        is_best=is_best,
+        seconds=time.monotonic() - began,
+    )
+    return is_best
+
+
+def _predict_validation(
+    run_dir: Path,
+    config: RunConfig,
+    trainee: Trainee,
+    shards: ShardSet,
+    tables: Tables,
+    val_rows: Rows,
+    device: torch.device,
+    ranks: Ranks,
+    progress: Progress,
+) -> None:
+    """Write predictions/val.jsonl of the best checkpoint, in full float32 as the package will compute."""
+    assert progress.best is not None
+    exact_float32()
+    network = trainee.network
+    load_weights(run_dir, progress.best, network)
+    mine = logits_of_rows(
+        network, shards, tables, val_rows, device, precision="fp32", rank=ranks.rank, world_size=ranks.size
+    )
+    logits_NL = ranks.gather_strided(mine, len(val_rows))
+    if ranks.rank == 0:
+        path = run_dir / "predictions" / "val.jsonl"
+        write_predictions(path, tables.cases(val_rows), logits_NL.numpy(), config.task)
+
+
+class FiniteCheck:
+    """Stops the run at the first loss or gradient that is not a number; looks a few steps late on a GPU."""
+
+    def __init__(self, tables: Tables, ranks: Ranks) -> None:
+        self._tables = tables
+        self._ranks = ranks
+        self._pending: list[tuple[int, Tensor, list[Tensor], list[Batch]]] = []
+
+    def add(self, step: int, loss: Tensor, norm: Tensor | None, losses: list[Tensor], batches: list[Batch]) -> None:
+        total = loss if norm is None else loss + 0 * norm
+        self._pending.append((step, total, losses, batches))
+
+    def check(self) -> None:
+        """
+        Raises:
+            UserError: naming the step and the cases; raised on every rank alike.
+        """
+        for step, total, losses, batches in self._pending:
+            if math.isfinite(float(total)):
+                continue
+            bad = [b.rows_B[~torch.isfinite(x).cpu().numpy()] for x, b in zip(losses, batches, strict=True)]
+            rows = np.unique(np.concatenate(self._ranks.gather(np.concatenate(bad))))
+            what, which = ("loss", "its cases") if len(rows) > 0 else ("gradient", "the batch's cases")
+            if len(rows) == 0:
+                rows = np.unique(np.concatenate(self._ranks.gather(np.concatenate([b.rows_B for b in batches]))))
+            ids = [case.case_id for case in self._tables.cases(rows[:10])]
+            more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""
+            raise UserError(
+                f"The {what} of step {step + 1} is not finite; {which}: {', '.join(ids)}{more}.\n"
+                "  do: look at those images and labels; lower train.lr, set train.clip_norm, or train.precision: fp32."
+            )
+        self._pending.clear()
+
+
+class Meter:
+    """Throughput and waiting since the last reading; validation and checkpoints do not count."""
+
+    def __init__(self, global_batch: int) -> None:
+        self._global_batch = global_batch
+        self._steps = 0
+        self._began: float | None = None
+        self._waited = 0.0
+
+    def begin(self, waited: float) -> None:
+        """A step's batch has arrived."""
+        if self._began is None:
+            self._began, self._waited = time.perf_counter(), waited
+        self._steps += 1
+
+    def is_due(self, step: int) -> bool:
+        return step < 10 or (self._began is not None and time.perf_counter() - self._began >= 0.9)
+
+    def read(self, waited: float) -> tuple[float, float]:
+        """Samples a second and the share of time spent waiting for data; starts the next interval."""
+        now = time.perf_counter()
+        elapsed = max(1e-9, now - (self._began or now))
+        rate, share = self._steps * self._global_batch / elapsed, (waited - self._waited) / elapsed
+        self._began, self._waited, self._steps = now, waited, 0
+        return rate, min(1.0, share)
+
+    def restart(self, waited: float) -> None:
+        self._began, self._waited, self._steps = time.perf_counter(), waited, 0
+
+
+def _check_sizes(config: RunConfig, num_train: int, ranks: Ranks) -> None:
+    if num_train == 0:
+        raise UserError("The training split is empty.\n  do: look at data.split; fiducial inspect shows its plan.")
+    passes = ranks.size * config.train.accumulate
+    if config.train.global_batch < passes:
+        raise UserError(
+            f"train.global_batch: {config.train.global_batch} samples can't be shared by {ranks.size} ranks × "
+            f"{config.train.accumulate} passes.\n  do: raise it to {passes} or more, or lower train.accumulate."
+        )
+
+
+def _validation_steps(every_epochs: float, num_train: int, global_batch: int, total_steps: int) -> set[int]:
+    """Steps after which to validate: each multiple of `every_epochs`, and the last."""
+    num = int(total_steps * global_batch / num_train / every_epochs)
+    steps = {math.ceil(k * every_epochs * num_train / global_batch - 1e-9) for k in range(1, num + 1)}
+    return {s for s in steps if s <= total_steps} | {total_steps}
+
+
+def _split_warnings(num_val: int) -> list[str]:
+    return [] if num_val else ["The validation split is empty: the newest checkpoint counts as the best."]
+
+
+def _with_synced_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
+    if device.type != "cuda":
+        raise UserError("train.sync_batch_norm works on GPUs only.\n  do: set it to false.")
+    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return synced
+
+
+def _compiled(network: nn.Module, device: torch.device) -> nn.Module:
+    if device.type == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        raise UserError("train.compile needs a C++ compiler on the CPU, and none is installed.\n  do: set it to false.")
+    return cast(nn.Module, torch.compile(network))
+
+
+if __name__ == "__main__":
+    run_entry(main)
