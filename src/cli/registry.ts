@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import { predictCommand } from './commands/predict.ts'
+import { prepareCommand } from './commands/prepare.ts'
 import { runsCommand } from './commands/runs.ts'
 import { serveCommand } from './commands/serve.ts'
 import { trainCommand } from './commands/train.ts'
 
 /** Every verb, in the order of `fiducial --help`. A verb lives in `commands/<verb>.ts` and is listed here. */
 export const commands = {
+  prepare: prepareCommand,
   train: trainCommand,
   predict: predictCommand,
   serve: serveCommand,

@@ -1,169 +1,178 @@
 import { join } from 'node:path'
-import { resolveSpec } from '../imaging/resolve_spec.ts'
 import { UserError } from '../schema/errors.ts'
-import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
-import type { ShardReport, StagedSource, StagingPlan } from '../schema/staging.ts'
-import { freeBytes, readBytes } from '../storage/local.ts'
-import { requestId } from './identity.ts'
-import type { PrepareRequest } from './request.ts'
-import { planShards, shardName } from './shard_layout.ts'
+import type { Quarantined } from '../schema/shard_set.ts'
+import type { StagedSource, StagingPlan } from '../schema/staging.ts'
+import { listFolder } from '../storage/local.ts'
+import { findSet, refuseForeignFolder } from './find_set.ts'
+import { lockFolder } from './folder_lock.ts'
+import { caseListId, configId, requestId } from './identity.ts'
+import type { SetPlace } from './place.ts'
+import { describeSet, publish, refuseTooManyQuarantined } from './publish.ts'
+import { allowedQuarantined, type PrepareRequest } from './request.ts'
 import type { ShardJob } from './shard_writer.ts'
-import { finishedShard, readPlan, writePlan } from './staging.ts'
-import { makeShards } from './worker_pool.ts'
+import type { SourceHashes } from './source_hashes.ts'
+import {
+  type FinishedShard,
+  makeMissing,
+  planJobs,
+  plannedSpec,
+  readFinished,
+  sampledSpec,
+} from './staged_shards.ts'
 
-/** Images looked at to resolve `auto` in the recipe. */
-const SAMPLE_SIZE = 64
-
-/**
- * What the shards in a staging folder are made with: as already begun there, or resolved from a sample of the images.
- *
- * @throws {UserError} when the folder holds unfinished work for another set
- */
-export async function plannedSpec(
-  staging: string,
-  stagingKey: string,
-  resolve: () => Promise<StagingPlan['preprocess']>,
-): Promise<StagingPlan> {
-  const begun = await readPlan(staging)
-  if (begun === null) {
-    const plan: StagingPlan = {
-      format: 1,
-      staging_key: stagingKey,
-      preprocess: await resolve(),
-      code_version: PREPROCESS_CODE_VERSION,
-    }
-    await writePlan(staging, plan)
-    return plan
-  }
-  if (begun.staging_key !== stagingKey)
-    throw new UserError(
-      `This folder holds the unfinished work of another recipe or another list of cases.\n  in: ${staging}\n` +
-        '  do: choose another --out, or delete that folder.',
-    )
-  return begun
-}
-
-/** The recipe's preprocess spec, `auto` resolved over an even sample of the images. */
-export async function sampledSpec(request: PrepareRequest): Promise<StagingPlan['preprocess']> {
-  const { cases, root, prepare } = request
-  const step = Math.max(1, cases.length / SAMPLE_SIZE)
-  async function* sample() {
-    for (let at = 0; at < cases.length; at += step) {
-      try {
-        yield await readBytes(join(root, cases[Math.floor(at)]!.images[0]!))
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error // a missing file is quarantined when its turn comes
-      }
-    }
-  }
-  return resolveSpec(prepare, sample())
-}
-
-/** Every shard of a new set, with the cases that it is made of. */
-export function planJobs(request: PrepareRequest, plan: StagingPlan): ShardJob[] {
-  const sampleBytes = bytesPerSample(plan.preprocess)
-  return planShards(request.cases.length, sampleBytes, request.prepare.shard_mb * 1e6).map(
-    ({ start, end }, k) => ({
-      name: shardName(k),
-      cases: request.cases.slice(start, end).map((one) => ({ case_id: one.case_id, file: one.images[0]! })),
-    }),
-  )
-}
-
-export function bytesPerSample({ channels, size, dtype }: StagingPlan['preprocess']): number {
-  return channels * size[0] * size[1] * (dtype === 'int16' ? 2 : 1)
-}
-
-export interface FinishedShard {
-  report: ShardReport
-  sources: StagedSource[]
-}
-
-export interface MakeOptions {
-  staging: string
-  root: string
-  plan: StagingPlan
+export interface Making {
+  request: PrepareRequest
+  place: SetPlace
+  stagingKey: string
+  hashes: SourceHashes
   workers: number
-  signal: AbortSignal
+  /** `performance.now()` when the command began. */
+  started: number
   log(line: string): void
+  signal: AbortSignal
+}
+
+/** Share `index` (from 1) of `count`. */
+export interface Slice {
+  index: number
+  count: number
 }
 
 /**
- * Makes the shards that are not finished yet.
+ * Makes a new set from the request's files and publishes it; what an earlier run finished is not made again.
  *
- * @returns the largest resident memory of a worker, in bytes; 0 when nothing was left to do
+ * @param options `mergeOnly`: publish what slices have made, and make nothing
+ * @returns the folder of the set
  */
-export async function makeMissing(jobs: readonly ShardJob[], options: MakeOptions): Promise<number> {
-  const { staging, root, plan, log } = options
-  const missing: ShardJob[] = []
-  for (const job of jobs) if ((await finishedShard(staging, job, root)) === null) missing.push(job)
-  const total = missing.reduce((sum, job) => sum + job.cases.length, 0)
-  if (missing.length < jobs.length)
-    log(`Going on: ${jobs.length - missing.length} of ${jobs.length} shards are finished already.`)
-  if (missing.length === 0) return 0
-  await checkSpace(staging, total * bytesPerSample(plan.preprocess))
+export async function makeSet(making: Making, options: { mergeOnly: boolean }): Promise<string> {
+  const { place, request, log } = making
+  await refuseForeignFolder(place)
+  await using _lock = await lockFolder(place.locks, 'all', () => true)
+  const earlier = await publishEarlier(making)
+  if (earlier !== null) return earlier
+  await refuseTooManyQuarantined(place.staging, request.skipped, allowedQuarantined(request))
+  await mentionUnfinished(making)
 
-  const progress = progressLines(total, log)
-  return makeShards(missing, {
-    folder: staging,
-    root,
-    spec: plan.preprocess,
-    workers: options.workers,
-    signal: options.signal,
-    onProgress: progress,
-  })
-}
-
-/** Reports and sources of finished shards, in order; null where a shard is missing. */
-export async function readFinished(
-  staging: string,
-  jobs: readonly ShardJob[],
-  root: string,
-): Promise<(FinishedShard | null)[]> {
-  const finished: (FinishedShard | null)[] = []
-  for (const job of jobs) finished.push(await finishedShard(staging, job, root))
-  return finished
-}
-
-/** The request that finished work answers: what each case's file held when it was read. */
-export function answeredRequest(
-  request: PrepareRequest,
-  sources: ReadonlyMap<string, string | null>,
-): string {
-  return requestId(
-    request.prepare,
-    request.cases.map(({ case_id }) => ({ case_id, sha256: sources.get(case_id) ?? null })),
-  )
-}
-
-async function checkSpace(folder: string, needed: number): Promise<void> {
-  const free = await freeBytes(folder)
-  if (free === null || free >= needed) return
-  throw new UserError(
-    `The shards still to be made take ${megabytes(needed)}; ${megabytes(free)} are free.\n  in: ${folder}\n` +
-      '  do: free some space, or choose another disk with --out, and run the same command again.',
-  )
-}
-
-/** A line every few seconds, and none for work that takes less. */
-function progressLines(total: number, log: (line: string) => void): (cases: number) => void {
-  const everyMs = 3000
-  const start = performance.now()
-  let last = start
-  let done = 0
-  return (cases) => {
-    done += cases
-    const now = performance.now()
-    if (now - last < everyMs) return
-    last = now
-    const rate = done / ((now - start) / 1000)
-    log(
-      `${done} of ${total} cases, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ` +
-        `${Math.ceil((total - done) / rate)} s left`,
-    )
+  const { plan, jobs } = await begin(making)
+  if (!options.mergeOnly) {
+    log(`${request.cases.length} cases in ${jobs.length} shards, below ${place.parent}`)
+    await makeMissing(jobs, { ...making, staging: place.staging, root: request.root, plan })
   }
+  const finished = await readFinished(place.staging, jobs, request.root)
+  const missing = jobs.filter((_, i) => finished[i] === null)
+  if (missing.length > 0) throw missingError(missing, jobs, place.staging)
+  return finishSet(making, plan, finished as FinishedShard[])
 }
 
-export function megabytes(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(0.1, bytes / 1e6).toFixed(1)} MB`
+export interface SliceOutcome {
+  /** The folder of the set if this slice was the last, else null. */
+  dir: string | null
+  shards: number
+  cases: number
+  /** Shards of the whole set that no slice has made yet. */
+  missing: number
+}
+
+/** Makes one slice's shards: every `count`-th. The slice that finds all shards finished publishes the set. */
+export async function makeSlice(making: Making, slice: Slice): Promise<SliceOutcome> {
+  const { place, request, log, signal } = making
+  await refuseForeignFolder(place)
+  const name = (index: number) => `slice-${index}-of-${slice.count}`
+  await using _lock = await lockFolder(
+    place.locks,
+    name(slice.index),
+    (other) => other === 'all' || (other.startsWith('slice-') && !other.endsWith(`-of-${slice.count}`)),
+  )
+  const { plan, jobs } = await begin(making)
+  const mine = jobs.filter((_, k) => k % slice.count === slice.index - 1)
+  const cases = mine.reduce((sum, job) => sum + job.cases.length, 0)
+  log(
+    `Slice ${slice.index} of ${slice.count}: ${cases} cases in ${mine.length} of ${jobs.length} shards, below ${place.parent}`,
+  )
+  await makeMissing(mine, { ...making, staging: place.staging, root: request.root, plan })
+
+  await using _merging = await lockFolder(place.locks, 'merge')
+  const published = await findSet(request, place, making.hashes, signal)
+  if (published !== null) return { dir: published.dir, shards: mine.length, cases, missing: 0 }
+  const finished = await readFinished(place.staging, jobs, request.root)
+  const missing = finished.filter((one) => one === null).length
+  const dir = missing === 0 ? await finishSet(making, plan, finished as FinishedShard[]) : null
+  return { dir, shards: mine.length, cases, missing }
+}
+
+/** A set that an earlier run had whole but was killed before publishing; null unless it answers this request. */
+async function publishEarlier(making: Making): Promise<string | null> {
+  const { place, request, hashes, signal } = making
+  if ((await publish(place)) === null) return null
+  const found = await findSet(request, place, hashes, signal)
+  if (found === null) await refuseForeignFolder(place)
+  return found?.dir ?? null
+}
+
+/** Remembers the sources, describes the set and publishes it. */
+export async function finishSet(
+  making: Making,
+  plan: StagingPlan,
+  finished: readonly FinishedShard[],
+  updatedFrom: string | null = null,
+): Promise<string> {
+  const { request, place, hashes } = making
+  const sources = finished.flatMap((one) => one.sources)
+  for (const { path, stamp, sha256 } of sources)
+    if (stamp !== null && sha256 !== null) hashes.remember(join(request.root, path), stamp, sha256)
+  await hashes.save()
+
+  const hashOf = new Map(sources.map((one: StagedSource) => [one.case_id, one.sha256]))
+  const known = request.cases.map(({ case_id }) => ({ case_id, sha256: hashOf.get(case_id) ?? null }))
+  const quarantined: Quarantined[] = [
+    ...request.skipped,
+    ...finished.flatMap((one) => one.report.quarantined),
+  ]
+  await describeSet(
+    place.staging,
+    finished.map((one) => one.report),
+    {
+      spec: plan,
+      quarantined,
+      allowed: allowedQuarantined(request),
+      report: {
+        request_ids: [requestId(request.prepare, known)],
+        config_id: configId(request.prepare),
+        case_list_id: caseListId(request.cases),
+        updated_from: updatedFrom,
+        seconds: (performance.now() - making.started) / 1000,
+        workers: making.workers,
+      },
+    },
+  )
+  const dir = await publish(place)
+  if (dir === null) throw new Error(`nothing to publish in ${place.staging}`)
+  return dir
+}
+
+async function begin(making: Making): Promise<{ plan: StagingPlan; jobs: ShardJob[] }> {
+  const { request, place, stagingKey } = making
+  const plan = await plannedSpec(place.staging, stagingKey, () => sampledSpec(request))
+  return { plan, jobs: planJobs(request.cases, request.prepare, plan.preprocess) }
+}
+
+/** Unfinished work of other recipes stays until someone deletes it; better said than found when the disk is full. */
+async function mentionUnfinished({ place, log }: Making): Promise<void> {
+  if (place.out !== null) return
+  const others = (await listFolder(place.parent)).filter(
+    (name) => name.startsWith('.staging-') && join(place.parent, name) !== place.staging,
+  )
+  if (others.length > 0)
+    log(
+      `note: ${place.parent} also holds unfinished work of other recipes (${others.join(', ')}); delete it if unwanted.`,
+    )
+}
+
+function missingError(missing: readonly ShardJob[], jobs: readonly ShardJob[], staging: string): UserError {
+  const names = missing.slice(0, 5).map((job) => job.name)
+  return new UserError(
+    `${missing.length} of ${jobs.length} shards are not made yet (${names.join(', ')}${missing.length > 5 ? ', …' : ''}).\n` +
+      `  in: ${staging}\n` +
+      '  do: run the slices that are missing, or "fiducial prepare" without --slice, which makes the rest.',
+  )
 }

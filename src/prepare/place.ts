@@ -13,7 +13,10 @@ export interface SetPlace {
 }
 
 /** @param prepared folder of sets without --out: `prepared/` in the working directory unless named */
-export function setPlace(options: { out?: string; prepared?: string }, stagingKey: string): SetPlace {
+export function setPlace(
+  options: { out?: string | undefined; prepared?: string | undefined },
+  stagingKey: string,
+): SetPlace {
   if (options.out !== undefined) {
     const out = resolve(options.out)
     return { out, parent: out, staging: join(out, '.staging'), locks: join(out, '.locks') }

@@ -10,11 +10,6 @@ import { nameOf, readIndex, readPrepareReport, storedCases } from './shard_set.t
 import { stagedSet } from './staging.ts'
 import { pixelStatistics } from './statistics.ts'
 
-/** `'1%'` of the cases, or a count. */
-export function mostQuarantined(limit: number | string, numCases: number): number {
-  return typeof limit === 'number' ? limit : (Number.parseFloat(limit) / 100) * numCases
-}
-
 /**
  * Writes what describes a whole set, into its staging folder; `index.json` comes last.
  *
@@ -33,13 +28,10 @@ export async function describeSet(
   },
 ): Promise<ShardIndex> {
   const dir = stagedSet(staging)
-  const quarantined = [...about.quarantined].sort((a, b) => (a.case_id < b.case_id ? -1 : 1))
-  const list = quarantined.map((line) => `${JSON.stringify(line)}\n`).join('')
-  await writeAtomic(join(dir, 'quarantine.jsonl'), list)
+  await refuseTooManyQuarantined(staging, about.quarantined, about.allowed)
   const shards = reports.flatMap(({ shard }) => (shard === null ? [] : [shard]))
-  if (quarantined.length > about.allowed || shards.length === 0)
-    throw tooManyQuarantined(quarantined, about.allowed, join(dir, 'quarantine.jsonl'))
-
+  if (shards.length === 0)
+    throw new AttentionError(`None of the cases could be read.\n  see: ${quarantineFile(staging)}`)
   const { preprocess, code_version } = about.spec
   const stored = await storedCases(dir, { shards })
   const index: ShardIndex = {
@@ -58,7 +50,7 @@ export async function describeSet(
     set_id: index.set_id,
     ...about.report,
     cases: index.num_cases,
-    quarantined: quarantined.length,
+    quarantined: about.quarantined.length,
     shards: shards.length,
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
     notes: addCounts(reports.map((one) => one.notes)),
@@ -68,6 +60,23 @@ export async function describeSet(
   await writeAtomic(join(dir, 'index.json'), `${JSON.stringify(index, null, 2)}\n`)
   return index
 }
+
+/**
+ * Writes the list of cases that could not be read.
+ *
+ * @throws {AttentionError} if there are more than allowed
+ */
+export async function refuseTooManyQuarantined(
+  staging: string,
+  quarantined: readonly Quarantined[],
+  allowed: number,
+): Promise<void> {
+  const sorted = [...quarantined].sort((a, b) => (a.case_id < b.case_id ? -1 : 1))
+  await writeAtomic(quarantineFile(staging), sorted.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  if (sorted.length > allowed) throw tooManyQuarantined(sorted, allowed, quarantineFile(staging))
+}
+
+const quarantineFile = (staging: string) => join(stagedSet(staging), 'quarantine.jsonl')
 
 /**
  * Makes a described set visible: renames it into the shared folder, or moves it into the folder of its own, the index
@@ -128,7 +137,8 @@ async function removeLeftovers(dir: string, index: ShardIndex): Promise<void> {
   }
 }
 
-function tooManyQuarantined(
+/** The same refusal for a set that is there: the recipe may have become stricter. */
+export function tooManyQuarantined(
   quarantined: readonly Quarantined[],
   allowed: number,
   list: string,

@@ -1,6 +1,7 @@
 import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PrepareConfig, Recipe } from '../schema/recipe.ts'
+import type { Quarantined } from '../schema/shard_set.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { orderCases } from './shard_layout.ts'
 
@@ -11,6 +12,10 @@ export interface PrepareRequest {
   cases: Case[]
   /** Absolute path of the data root. */
   root: string
+  /** Listed by the source, but no file to read: they count as quarantined. */
+  skipped: Quarantined[]
+  /** `data.max_quarantined` */
+  maxQuarantined: number | string
   source: SourceData
 }
 
@@ -28,5 +33,13 @@ export async function readRequest(recipe: Recipe, root: string): Promise<Prepare
     if (images.length !== 1)
       throw new UserError(`Case "${case_id}" has ${images.length} images; a 2D case is one image.`)
   }
-  return { prepare: recipe.prepare, cases, root, source }
+  const skipped = source.skipped.map(({ file, reason }) => ({ case_id: file, file, reason }))
+  const maxQuarantined = recipe.data.max_quarantined
+  return { prepare: recipe.prepare, cases, root, skipped, maxQuarantined, source }
+}
+
+/** How many cases may be unreadable: `max_quarantined` is a count, or a share of the cases such as '1%'. */
+export function allowedQuarantined({ maxQuarantined: limit, cases, skipped }: PrepareRequest): number {
+  if (typeof limit === 'number') return limit
+  return (Number.parseFloat(limit) / 100) * (cases.length + skipped.length)
 }

@@ -1,173 +1,120 @@
-import { join } from 'node:path'
-import type { Case } from '../schema/case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Recipe } from '../schema/recipe.ts'
-import type { PrepareResult } from '../schema/results.ts'
-import { type LabelsTable, Quarantined, type ShardIndex, type SplitTable } from '../schema/shard_set.ts'
-import type { StagedSource } from '../schema/staging.ts'
-import { findSet, refuseForeignFolder } from './find_set.ts'
-import { lockFolder } from './folder_lock.ts'
-import { caseListId, configId, stagingKey } from './identity.ts'
-import { describeLeaks, findLeaks, sameBytes } from './leaks.ts'
-import { answeredRequest, makeMissing, planJobs, plannedSpec, readFinished, sampledSpec } from './make_set.ts'
-import { type SetPlace, setPlace } from './place.ts'
-import { describeSet, mostQuarantined, publish } from './publish.ts'
-import { type PrepareRequest, readRequest } from './request.ts'
-import { readIndex, storedCases } from './shard_set.ts'
+import { findSet } from './find_set.ts'
+import { stagingKey } from './identity.ts'
+import { type Making, makeSet, makeSlice, type Slice } from './make_set.ts'
+import { setPlace } from './place.ts'
+import { type PreparedSet, withTables } from './prepared_set.ts'
+import { repairSet } from './repair.ts'
+import { readRequest } from './request.ts'
 import { SourceHashes } from './source_hashes.ts'
-import { assignSplit } from './split.ts'
-import { readLines } from './staging.ts'
-import { normalizationOf, pixelStatistics } from './statistics.ts'
-import { writeLabelsTable, writeSplitTable } from './tables.ts'
+import { mentionUpdate, updateSet } from './update_set.ts'
 
-/** A whole shard set with the tables that a recipe asks for. */
-export interface PreparedSet {
-  /** Absolute. */
-  dir: string
-  index: ShardIndex
-  labels: LabelsTable
-  split: SplitTable
-  result: PrepareResult
-  /** Made by a generator; whatever shows numbers from it says so. */
-  synthetic: boolean
-  warnings: string[]
-}
+export type { PreparedSet } from './prepared_set.ts'
 
 export interface PrepareOptions {
   /** Absolute path of the data root. */
   root: string
   /** The set's own folder; else one named by the set below `prepared`. */
-  out?: string
+  out?: string | undefined
   /** Folder of sets; `prepared/` in the working directory unless named. */
-  prepared?: string
+  prepared?: string | undefined
   workers: number
+  /** Start from the set made before the data changed: keep its untouched shards and its split. */
+  update?: boolean
+  /** Publish what slices have made, and make nothing. */
+  mergeOnly?: boolean
+  /** Check the SHA-256 of a set that is there, not only its sizes. */
+  verify?: boolean
   log(line: string): void
   signal: AbortSignal
 }
 
 /**
  * The shard set and tables of a recipe: found if they are there, else made. A run that was killed at any point is
- * continued by the next; the bytes are the same for any number of workers.
+ * continued by the next; the bytes are the same for any number of workers. Damaged shards are made again.
  *
  * @throws {UserError} naming what to do; {AttentionError} when too many files cannot be read;
  *   {StoppedError} when aborted
  */
 export async function prepareShards(recipe: Recipe, options: PrepareOptions): Promise<PreparedSet> {
-  const started = performance.now()
-  try {
-    const request = await readRequest(recipe, options.root)
-    const key = stagingKey(request.prepare, request.cases, null)
-    const place = setPlace(options, key)
-    const hashes = await SourceHashes.open(place.parent)
+  return stoppable(options.signal, async () => {
+    const making = await begin(recipe, options)
+    const { request, place, hashes, started } = making
     const found = await findSet(request, place, hashes, options.signal)
-    const dir = found?.dir ?? (await makeSet(recipe, request, { place, key, hashes, started }, options))
-    return await withTables(recipe, request, dir, { started, reused: found !== null })
-  } catch (error) {
-    if (options.signal.aborted && !(error instanceof StoppedError))
-      throw new StoppedError('Stopped. The same command goes on from there.', { cause: error })
-    throw error
-  }
-}
-
-interface Making {
-  place: SetPlace
-  key: string
-  hashes: SourceHashes
-  started: number
-}
-
-async function makeSet(
-  recipe: Recipe,
-  request: PrepareRequest,
-  { place, key, hashes, started }: Making,
-  options: PrepareOptions,
-): Promise<string> {
-  await refuseForeignFolder(place)
-  await using _lock = await lockFolder(place.locks, 'all', () => true)
-  if ((await publish(place)) !== null) {
-    // An earlier run was killed between its last shard and the end.
-    const found = await findSet(request, place, hashes, options.signal)
-    if (found !== null) return found.dir
-    await refuseForeignFolder(place)
-  }
-  const plan = await plannedSpec(place.staging, key, () => sampledSpec(request))
-  const jobs = planJobs(request, plan)
-  options.log(`${request.cases.length} cases in ${jobs.length} shards, below ${place.parent}`)
-  const { staging } = place
-  const { workers, signal, log, root } = options
-  await makeMissing(jobs, { staging, root, plan, workers, signal, log })
-
-  const finished = (await readFinished(staging, jobs, root)).map((one, i) => {
-    if (one === null)
-      throw new UserError(
-        `Shard ${jobs[i]!.name} changed while the set was made. Run the same command again.`,
-      )
-    return one
+    if (found !== null) {
+      await repairSet(found.dir, making, { verify: options.verify ?? false })
+      if (options.update) await updateSet(making, found)
+      return withTables(recipe, request, found.dir, { started, reused: true })
+    }
+    if (!options.update) await mentionUpdate(making)
+    const dir =
+      (options.update ? await updateSet(making) : null) ??
+      (await makeSet(making, { mergeOnly: options.mergeOnly ?? false }))
+    return withTables(recipe, request, dir, { started, reused: false })
   })
-  const sources = finished.flatMap((one) => one.sources)
-  rememberSources(hashes, root, sources)
-  await hashes.save()
-  await describeSet(
-    staging,
-    finished.map((one) => one.report),
-    {
-      spec: plan,
-      quarantined: finished.flatMap((one) => one.report.quarantined),
-      allowed: mostQuarantined(recipe.data.max_quarantined, request.cases.length),
-      report: {
-        request_ids: [answeredRequest(request, new Map(sources.map((one) => [one.case_id, one.sha256])))],
-        config_id: configId(request.prepare),
-        case_list_id: caseListId(request.cases),
-        updated_from: null,
-        seconds: (performance.now() - started) / 1000,
-        workers,
-      },
-    },
-  )
-  const dir = await publish(place)
-  if (dir === null) throw new Error(`nothing to publish in ${staging}`)
-  return dir
 }
 
-function rememberSources(hashes: SourceHashes, root: string, sources: readonly StagedSource[]): void {
-  for (const { path, stamp, sha256 } of sources)
-    if (stamp !== null && sha256 !== null) hashes.remember(join(root, path), stamp, sha256)
+export interface PreparedSlice {
+  /** The whole set, if this slice was the last. */
+  set: PreparedSet | null
+  /** Where the slices meet. */
+  staging: string
+  shards: number
+  cases: number
+  /** Shards of the whole set that no slice has made yet. */
+  missing: number
+  seconds: number
 }
 
-async function withTables(
+/** One share of a recipe's shards, for any scheduler to run; all slices write below one folder. */
+export async function prepareSlice(
   recipe: Recipe,
-  request: PrepareRequest,
-  dir: string,
-  { started, reused }: { started: number; reused: boolean },
-): Promise<PreparedSet> {
-  const index = (await readIndex(dir))!
-  const stored = await storedCases(dir, index)
-  const byId = new Map(request.cases.map((one) => [one.case_id, one]))
-  const cases = stored.map(({ case_id }): Case => byId.get(case_id)!)
-  const labels = await writeLabelsTable(dir, index, recipe.task.labels, cases)
+  slice: Slice,
+  options: Omit<PrepareOptions, 'update' | 'mergeOnly' | 'verify'>,
+): Promise<PreparedSlice> {
+  return stoppable(options.signal, async () => {
+    const making = await begin(recipe, options)
+    const { request, place, hashes, started } = making
+    const found = await findSet(request, place, hashes, options.signal)
+    const { dir, shards, cases, missing } =
+      found === null ? await makeSlice(making, slice) : { dir: found.dir, shards: 0, cases: 0, missing: 0 }
+    const timing = { started, reused: found !== null }
+    const set = dir === null ? null : await withTables(recipe, request, dir, timing)
+    return {
+      set,
+      staging: place.staging,
+      shards,
+      cases,
+      missing,
+      seconds: (performance.now() - started) / 1000,
+    }
+  })
+}
 
-  const same = sameBytes(stored.map((one) => one.sha256))
-  const rule = recipe.data.split
-  const assigned = assignSplit(cases, rule, { together: same.map((group) => group.cases) })
-  const leaks = findLeaks(cases, assigned.parts, same)
-  const training = () => pixelStatistics(dir, index, (i) => assigned.parts[i] === 'train')
-  const normalization = await normalizationOf(recipe.prepare.normalize, index.preprocess, training)
-  const split = await writeSplitTable(dir, labels, cases, { rule, assigned, leaks, normalization })
+/** `2/4` */
+export function parseSlice(text: string): Slice {
+  const [, index, count] = (/^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []).map(Number)
+  if (!index || !count || index > count)
+    throw new UserError(`--slice ${text}: expected i/n with i from 1 to n, e.g. 2/4.`)
+  return { index, count }
+}
 
-  const warnings = [...request.source.warnings, ...assigned.warnings]
-  if (leaks.length > 0)
-    warnings.push(`The parts of the split share patients or images: ${describeLeaks(leaks)}.`)
-  const seconds = (performance.now() - started) / 1000
-  const result: PrepareResult = {
-    out: dir,
-    set_id: index.set_id,
-    cases: index.num_cases,
-    shards: index.shards.length,
-    bytes: index.shards.reduce((sum, { bytes }) => sum + bytes, 0),
-    quarantined: (await readLines(join(dir, 'quarantine.jsonl'), Quarantined)) ?? [],
-    seconds,
-    cases_per_second: index.num_cases / seconds,
-    reused,
+export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Making> {
+  const started = performance.now()
+  const request = await readRequest(recipe, options.root)
+  const key = stagingKey(request.prepare, request.cases, null)
+  const place = setPlace(options, key)
+  const { workers, log, signal } = options
+  const hashes = await SourceHashes.open(place.parent)
+  return { request, place, stagingKey: key, hashes, workers, started, log, signal }
+}
+
+async function stoppable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!signal.aborted || error instanceof StoppedError) throw error
+    throw new StoppedError('Stopped. The same command goes on from there.', { cause: error })
   }
-  return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings }
 }

@@ -3,7 +3,7 @@ import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import { ShardIndex } from '../schema/shard_set.ts'
 import { PrepareReport } from '../schema/staging.ts'
-import { readTextIfExists, stampFile } from '../storage/local.ts'
+import { readTextIfExists } from '../storage/local.ts'
 import type { CaseHash } from './identity.ts'
 import { readShardCases } from './staging.ts'
 
@@ -42,19 +42,6 @@ export async function storedCases(
     for (const { case_id, sha256 } of rows) cases.push({ case_id, sha256 })
   }
   return cases
-}
-
-/** Shard files that are not there, or not as long as the index says. */
-export async function damagedShards(
-  dir: string,
-  index: ShardIndex,
-): Promise<{ file: string; expected: number; found: number | null }[]> {
-  const damaged = []
-  for (const { file, bytes } of index.shards) {
-    const stamp = await stampFile(join(dir, file))
-    if (stamp?.size !== bytes) damaged.push({ file, expected: bytes, found: stamp?.size ?? null })
-  }
-  return damaged
 }
 
 function parseJson(text: string, path: string): unknown {

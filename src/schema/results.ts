@@ -16,6 +16,30 @@ export const PrepareResult = z.strictObject({
 })
 export type PrepareResult = z.infer<typeof PrepareResult>
 
+/** `prepare --slice i/n` */
+export const PrepareSliceResult = z.strictObject({
+  slice: z.string(),
+  staging: z.string().describe('Where the slices meet.'),
+  shards: z.int().describe('Of this slice.'),
+  cases: z.int(),
+  missing_shards: z.int().describe('Of the whole set: what other slices have still to make.'),
+  seconds: z.number(),
+  set: PrepareResult.nullable().describe('The whole set, if this slice was the last.'),
+})
+export type PrepareSliceResult = z.infer<typeof PrepareSliceResult>
+
+/** `prepare --dry-run` */
+export const PrepareDryRun = z.strictObject({
+  dry_run: z.literal(true),
+  out: z.string().describe('The set that is there, or the folder that it would be made in.'),
+  cases: z.int(),
+  shards: z.int(),
+  bytes: z.int(),
+  free_bytes: z.int().nullable(),
+  reused: z.boolean(),
+})
+export type PrepareDryRun = z.infer<typeof PrepareDryRun>
+
 export const Leak = z.strictObject({
   kind: z.enum(['same_patient', 'same_bytes']),
   case_ids: z.array(z.string()),

@@ -126,13 +126,16 @@ export async function move(from: string, to: string): Promise<void> {
   await rename(from, to).catch((cause) => Promise.reject(explain(cause, to)))
 }
 
-/** The same file under a second name: a hard link, or a copy where the file system has none. */
+/** The same file under a second name: a hard link, or a whole copy where the file system has none. */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
-  await rm(to, { force: true })
+  const temporary = `${to}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    await link(from, to)
-  } catch {
-    await copyFile(from, to).catch((cause) => Promise.reject(explain(cause, to)))
+    await link(from, temporary).catch(() => copyFile(from, temporary))
+    await rename(temporary, to)
+  } catch (cause) {
+    throw explain(cause, to)
+  } finally {
+    await rm(temporary, { force: true }) // still there after renaming a link onto a link of the same file
   }
 }
 

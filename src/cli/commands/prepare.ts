@@ -1,21 +1,78 @@
-import type { Command } from 'commander'
-import type { PrepareResult } from '../../schema/results.ts'
+import { type Command, Option } from 'commander'
+import type { PrepareDryRun, PrepareResult, PrepareSliceResult } from '../../schema/results.ts'
 import { command } from '../command.ts'
 
+type Result = PrepareResult | PrepareSliceResult | PrepareDryRun
+interface Own {
+  update?: boolean
+  verify?: boolean
+  slice?: string
+  merge?: boolean
+}
+
 export function prepareCommand(): Command {
-  return command<PrepareResult>({
+  return command<Result, Own>({
     name: 'prepare',
     arguments: ['<recipe>'],
     summary: 'decode, resample and shard the images of a recipe',
-    examples: ['fiducial prepare recipe.yaml --workers 4'],
-    flags: ['set', 'workers', 'out'],
+    description:
+      'Decodes, resamples and shards the images of a recipe into prepared/<set>, or the folder of --out. A set that is ' +
+      'there is found and not made again; a run that was stopped or killed is continued.',
+    examples: [
+      'fiducial prepare recipe.yaml',
+      'fiducial prepare recipe.yaml --update        # the data grew: keep shards and split',
+      'fiducial prepare recipe.yaml --slice 2/8     # on one of 8 machines that share the folder',
+    ],
+    flags: ['set', 'workers', 'out', 'dry-run'],
+    options: [
+      new Option(
+        '--update',
+        'add, change or withdraw cases of an earlier set; patients keep their split',
+      ).conflicts(['slice', 'merge']),
+      new Option('--slice <i/n>', 'make every n-th shard; the last slice to finish publishes the set'),
+      new Option('--merge', 'publish what slices have made, and make nothing').conflicts('slice'),
+      new Option('--verify', 'check every byte of a set that is there, and make damaged shards again'),
+    ],
     async action({ args: [path], flags, io }) {
       const { loadRecipe } = await import('../../verbs/load_recipe.ts')
-      const { prepare } = await import('../../verbs/prepare.ts')
-      const { workers, out } = flags
+      const { planPrepare, prepare, prepareOneSlice } = await import('../../verbs/prepare.ts')
+      const { workers, out, update = false, merge = false, verify = false } = flags
+      const options = { workers, out, update, merge, verify }
       const loaded = await loadRecipe(path!, flags.set)
-      return (await prepare(loaded, { workers, ...(out === undefined ? {} : { out }) }, io)).result
+      if (flags.dryRun) return planPrepare(loaded, options, io)
+      if (flags.slice !== undefined) return prepareOneSlice(loaded, { ...options, slice: flags.slice }, io)
+      return (await prepare(loaded, options, io)).result
     },
-    print: (result) => `${result.cases} cases in ${result.out}${result.reused ? ', there already' : ''}`,
+    print: (result) =>
+      'dry_run' in result ? dryRunText(result) : 'slice' in result ? sliceText(result) : setText(result),
   })
 }
+
+function setText(result: PrepareResult): string {
+  const { cases, shards, bytes, out, reused, seconds, cases_per_second, quarantined } = result
+  const lines = [`${cases} cases in ${shards} shards, ${size(bytes)}: ${out}`]
+  if (reused) lines.push('It was there already; no pixel was made.')
+  else lines.push(`${seconds.toFixed(1)} s, ${cases_per_second.toFixed(0)} cases a second`)
+  if (quarantined.length > 0)
+    lines.push(
+      `${quarantined.length} could not be read and ${quarantined.length === 1 ? 'is' : 'are'} left out:`,
+      ...quarantined.slice(0, 5).map(({ file, reason }) => `  ${file}: ${reason.split('\n')[0]}`),
+      ...(quarantined.length > 5 ? [`  … and ${quarantined.length - 5} more in quarantine.jsonl`] : []),
+    )
+  return lines.join('\n')
+}
+
+function sliceText({ slice, shards, cases, missing_shards, staging, set }: PrepareSliceResult): string {
+  const own = `Slice ${slice}: ${cases} cases in ${shards} shards.`
+  if (set !== null) return `${own} It was the last.\n${setText(set)}`
+  return `${own} ${missing_shards} shards are left to other slices; the last to finish publishes the set.\n  in: ${staging}`
+}
+
+function dryRunText({ cases, shards, bytes, out, free_bytes, reused }: PrepareDryRun): string {
+  if (reused) return `Nothing to do: ${cases} cases in ${shards} shards, ${size(bytes)}, are in ${out}`
+  const free = free_bytes === null ? '' : `; ${size(free_bytes)} are free`
+  return `Would make ${cases} cases in ${shards} shards, ${size(bytes)}${free}, below ${out}`
+}
+
+const size = (bytes: number) =>
+  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`

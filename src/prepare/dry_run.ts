@@ -1,0 +1,38 @@
+import type { Recipe } from '../schema/recipe.ts'
+import type { PrepareDryRun } from '../schema/results.ts'
+import { freeBytes } from '../storage/local.ts'
+import { findSet, refuseForeignFolder } from './find_set.ts'
+import { begin, type PrepareOptions } from './run.ts'
+import { readIndex } from './shard_set.ts'
+import { bytesPerSample, planJobs, sampledSpec } from './staged_shards.ts'
+
+/** What `prepareShards` would make, how large and where. A sample of the images is read; nothing is written. */
+export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Promise<PrepareDryRun> {
+  const { request, place, hashes } = await begin(recipe, options)
+  const found = await findSet(request, place, hashes, options.signal, { mayRead: false })
+  const free = await freeBytes(place.parent)
+  if (found !== null) {
+    const { num_cases, shards } = (await readIndex(found.dir))!
+    const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0)
+    return {
+      dry_run: true,
+      out: found.dir,
+      cases: num_cases,
+      shards: shards.length,
+      bytes,
+      free_bytes: free,
+      reused: true,
+    }
+  }
+  await refuseForeignFolder(place)
+  const spec = await sampledSpec(request)
+  return {
+    dry_run: true,
+    out: place.parent,
+    cases: request.cases.length,
+    shards: planJobs(request.cases, request.prepare, spec).length,
+    bytes: request.cases.length * bytesPerSample(spec),
+    free_bytes: free,
+    reused: false,
+  }
+}
