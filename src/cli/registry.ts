@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { initCommand } from './commands/init.ts'
 import { predictCommand } from './commands/predict.ts'
 import { prepareCommand } from './commands/prepare.ts'
 import { runsCommand } from './commands/runs.ts'
@@ -7,6 +8,7 @@ import { trainCommand } from './commands/train.ts'
 
 /** Every verb, in the order of `fiducial --help`. A verb lives in `commands/<verb>.ts` and is listed here. */
 export const commands = {
+  init: initCommand,
   prepare: prepareCommand,
   train: trainCommand,
   predict: predictCommand,

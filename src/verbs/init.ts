@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse as parseYaml } from 'yaml'
+import { UserError } from '../schema/errors.ts'
+import { parseRecipe } from '../schema/parse.ts'
+import { draftRecipe } from '../sources/draft_recipe.ts'
+import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { writeAtomic } from '../storage/local.ts'
+import type { Io } from './io.ts'
+
+export interface InitOptions {
+  /** Where the recipe goes. */
+  out: string
+  /** Replace a recipe that is there. */
+  force: boolean
+  dryRun: boolean
+}
+
+export interface InitResult {
+  /** Absolute path, written unless `dry_run`. */
+  recipe: string
+  dry_run: boolean
+  name: string
+  source: string
+  synthetic: boolean
+  cases: number | null
+  patients: number | null
+  labels: Record<string, { positive: number; negative: number; unknown: number }>
+  skipped: number
+  recognised: string[]
+  please_check: string[]
+  warnings: string[]
+  text: string
+}
+
+/**
+ * Looks at a folder, a table or the name of a data set that fiducial can make, and writes a commented recipe
+ * that runs as it is.
+ *
+ * @throws {UserError} when nothing says what the images show, or a recipe is there already
+ */
+export async function init(target: string, options: InitOptions, io: Io): Promise<InitResult> {
+  const recipe = resolve(options.out)
+  if (existsSync(recipe) && !options.force && !options.dryRun)
+    throw new UserError(
+      `${options.out} exists and is kept.\n  do: name another file with --out, or overwrite it with --force.`,
+    )
+  const draft = existsSync(target) ? await draftFrom(target, recipe, io) : draftNamed(target, recipe)
+  parseRecipe(parseYaml(draft.text), recipe)
+  if (!options.dryRun) await writeAtomic(recipe, draft.text)
+  return { ...draft, recipe, dry_run: options.dryRun }
+}
+
+type Draft = Omit<InitResult, 'recipe' | 'dry_run'>
+
+async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft> {
+  io.log(`Looking at ${target} …`)
+  const sniffed = await sniff(target)
+  const { data, source, found, unsure } = sniffed
+  const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : sniffed.root)
+  return {
+    name,
+    source: source.kind,
+    synthetic: data.synthetic,
+    cases: data.cases.length,
+    patients: new Set(data.cases.map((c) => c.patient_id)).size,
+    labels: Object.fromEntries(
+      sniffed.labels.map((label) => {
+        const count = (value: 0 | 1 | null) => data.cases.filter((c) => c.labels[label] === value).length
+        return [label, { positive: count(1), negative: count(0), unknown: count(null) }]
+      }),
+    ),
+    skipped: data.skipped.length,
+    recognised: [...found, describePixels(sniffed)],
+    please_check: unsure,
+    warnings: data.warnings,
+    text: draftRecipe(sniffed, {
+      name,
+      root: rootFrom(recipe, sniffed.root),
+      schema: schemaFrom(recipe),
+    }),
+  }
+}
+
+/** A data set by name: those that fiducial makes itself. */
+function draftNamed(target: string, recipe: string): Draft {
+  if (target !== 'phantom')
+    throw new UserError(
+      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data set that can be made here is "phantom".`,
+    )
+  return {
+    name: 'phantom',
+    source: 'phantom',
+    synthetic: true,
+    cases: null,
+    patients: null,
+    labels: {},
+    skipped: 0,
+    recognised: ['phantom: synthetic radiographs with known truth, generated when first read'],
+    please_check: [],
+    warnings: [],
+    text: phantomRecipe(rootFrom(recipe, resolve(dirname(recipe), 'phantom'))),
+  }
+}
+
+function describePixels({ look }: Sniffed): string {
+  const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
+  const kind = look.colour === 'grey' ? 'grey' : look.is_stained ? 'RGB, coloured like stained tissue' : 'RGB'
+  return (
+    `${look.formats.join(' and ').toUpperCase()}, ${look.bits}-bit ${kind}, ${span(look.height)} rows by ${span(look.width)} columns` +
+    ` (${look.sampled} images sampled${look.unreadable > 0 ? `, ${look.unreadable} of them unreadable` : ''})`
+  )
+}
+
+/** Letters, digits, dot, dash and underscore, starting with a letter or digit. */
+function recipeName(folder: string): string {
+  const name = basename(folder)
+    .normalize('NFKD')
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+|[-.]+$/g, '')
+  return name === '' ? 'images' : name.toLowerCase()
+}
+
+/** Relative while the two lie near each other, so that both can move together. */
+function rootFrom(recipe: string, root: string): string {
+  const path = relative(dirname(recipe), root).split(sep).join('/')
+  if (path === '') return '.'
+  return path.startsWith('../../../') || isAbsolute(path) ? root : path
+}
+
+/** The schema beside this code, by which editors complete recipes. */
+function schemaFrom(recipe: string): string | null {
+  const schema = fileURLToPath(new URL('../schema/recipe.schema.json', import.meta.url))
+  return existsSync(schema) ? rootFrom(recipe, schema) : null
+}
