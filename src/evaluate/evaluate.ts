@@ -175,7 +175,9 @@ function summaryMetrics(
     gaps.set(labels, [...(gaps.get(labels) ?? []), `${name}_mean`])
   }
   for (const [labels, names] of gaps)
-    warnings.push(`${names.join(', ')}: the mean leaves out ${labels}, where the metric is undefined.`)
+    warnings.push(
+      `${names.length === LABEL_METRICS.length ? 'All means' : names.join(', ')}: left out ${labels}, where undefined.`,
+    )
   if (columns.isExclusive) {
     metrics.accuracy = estimates.accuracy()
     metrics.balanced_accuracy = estimates.balancedAccuracy()

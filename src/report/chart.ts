@@ -1,0 +1,107 @@
+import type { Axis } from './axis.ts'
+import { type Html, html } from './html.ts'
+
+export interface Series {
+  name: string
+  points: readonly (readonly [number, number])[]
+  /** Colour of the palette, 1 to 4, or 0 for grey. */
+  colour: number
+  kind?: 'line' | 'dots' | 'line with dots'
+  /** Thin and pale: raw values behind a smoothed line. Not in the legend. */
+  isBackground?: boolean
+  isDashed?: boolean
+}
+
+export interface Chart {
+  title: string
+  x: Axis
+  y: Axis
+  xLabel: string
+  yLabel: string
+  series: readonly Series[]
+  /** Points with a ring and a label beside them. */
+  marks?: readonly { x: number; y: number; label: string; colour: number }[]
+  /** Words in the plot, starting at a point. */
+  notes?: readonly { x: number; y: number; text: string }[]
+  /** Vertical lines across the plot. */
+  rules?: readonly { x: number; label: string }[]
+  width?: number
+  height?: number
+}
+
+const MARGIN = { left: 52, right: 14, top: 10, bottom: 40 }
+
+/** A chart as SVG: axes with round ticks, a legend when there is more than one named series. Colours follow the page. */
+export function chart(spec: Chart): Html {
+  const { width = 460, height = 260 } = spec
+  const plotWidth = width - MARGIN.left - MARGIN.right
+  const plotHeight = height - MARGIN.top - MARGIN.bottom
+  const px = (x: number) => round(MARGIN.left + spec.x.place(x) * plotWidth)
+  const py = (y: number) => round(MARGIN.top + (1 - spec.y.place(y)) * plotHeight)
+  const bottom = MARGIN.top + plotHeight
+  const right = MARGIN.left + plotWidth
+  const named = spec.series.filter((series) => !series.isBackground)
+  return html`<figure class="chart">
+<figcaption>${spec.title}</figcaption>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${spec.title}: ${spec.yLabel} by ${spec.xLabel}`}">
+<g class="grid">${spec.y.ticks.map(({ value }) => line(MARGIN.left, py(value), right, py(value)))}${spec.x.ticks.map(
+    ({ value }) => line(px(value), MARGIN.top, px(value), bottom),
+  )}</g>
+<g class="ticks">${spec.y.ticks.map(
+    ({ value, label }) =>
+      html`<text x="${MARGIN.left - 7}" y="${round(py(value) + 3.5)}" text-anchor="end">${label}</text>`,
+  )}${spec.x.ticks.map(
+    ({ value, label }) =>
+      html`<text x="${px(value)}" y="${bottom + 15}" text-anchor="middle">${label}</text>`,
+  )}</g>
+<g class="axis">${line(MARGIN.left, bottom, right, bottom)}${line(MARGIN.left, MARGIN.top, MARGIN.left, bottom)}</g>
+<text class="axis-label" x="${round((MARGIN.left + right) / 2)}" y="${height - 6}" text-anchor="middle">${spec.xLabel}</text>
+<text class="axis-label" transform="translate(12 ${round((MARGIN.top + bottom) / 2)}) rotate(-90)" text-anchor="middle">${spec.yLabel}</text>
+${(spec.rules ?? []).map(
+  ({ x, label }) =>
+    html`<g class="rule">${line(px(x), MARGIN.top, px(x), bottom)}<text x="${px(x) + 4}" y="${MARGIN.top + 11}">${label}</text></g>`,
+)}${spec.series.map((series) => seriesPath(series, px, py))}${(spec.notes ?? []).map(
+  ({ x, y, text }) => html`<text class="note" x="${px(x)}" y="${round(py(y) - 5)}">${text}</text>`,
+)}${(spec.marks ?? []).map((mark) => {
+  // Labels turn towards the inside, so that they stay within the plot.
+  const isRight = spec.x.place(mark.x) > 0.6
+  const isTop = spec.y.place(mark.y) > 0.85
+  return html`<g class="mark c${mark.colour}"><circle cx="${px(mark.x)}" cy="${py(mark.y)}" r="5"/><text x="${
+    px(mark.x) + (isRight ? -10 : 10)
+  }" y="${py(mark.y) + (isTop ? 18 : 4)}" text-anchor="${isRight ? 'end' : 'start'}">${mark.label}</text></g>`
+})}</svg>${
+    named.length > 1 &&
+    html`<ul class="legend">${named.map(
+      (series) =>
+        html`<li><svg viewBox="0 0 22 10" aria-hidden="true">${
+          series.kind === 'dots'
+            ? html`<circle class="dot c${series.colour}" cx="11" cy="5" r="3"/>`
+            : html`<path class="line c${series.colour}${series.isDashed ? ' dashed' : ''}" d="M1 5H21"/>`
+        }</svg>${series.name}</li>`,
+    )}</ul>`
+  }</figure>`
+}
+
+function seriesPath(series: Series, px: (x: number) => number, py: (y: number) => number): Html {
+  const { points, colour, kind = 'line' } = series
+  const path = points.map(([x, y], i) => `${i === 0 ? 'M' : 'L'}${px(x)} ${py(y)}`).join('')
+  const style = `line c${colour}${series.isBackground ? ' pale' : ''}${series.isDashed ? ' dashed' : ''}`
+  return html`${kind !== 'dots' && html`<path class="${style}" d="${path}"/>`}${
+    kind !== 'line' &&
+    points.map(([x, y]) => html`<circle class="dot c${colour}" cx="${px(x)}" cy="${py(y)}" r="3"/>`)
+  }`
+}
+
+/** A metric with its interval on a strip from 0.5 (chance) to 1; lower values stop at the left end. */
+export function intervalStrip(metric: { value: number; low: number | null; high: number | null }): Html {
+  const at = (value: number) => round(2 + 92 * Math.max(0, (value - 0.5) / 0.5))
+  const { value, low, high } = metric
+  return html`<svg class="strip" viewBox="0 0 96 10" aria-hidden="true"><path class="track" d="M2 5H94M2 2V8M94 2V8"/>${
+    low !== null && high !== null && html`<path class="range" d="M${at(low)} 5H${at(high)}"/>`
+  }<path class="value" d="M${at(value)} 0V10"/></svg>`
+}
+
+const line = (x1: number, y1: number, x2: number, y2: number): Html =>
+  html`<path d="M${round(x1)} ${round(y1)}L${round(x2)} ${round(y2)}"/>`
+
+const round = (value: number): number => Math.round(value * 10) / 10
