@@ -88,7 +88,7 @@ export async function trainPrepared(
 
 /**
  * Fixes what only this machine knows and writes the run's files; a run that is continued keeps its own. Gives the
- * number of accelerators.
+ * number of accelerators that ranks can be placed on, at least one.
  */
 async function writeRunFiles(
   dir: string,
@@ -98,15 +98,21 @@ async function writeRunFiles(
   recipeText: string,
   io: Io,
 ): Promise<number> {
-  const found = await probe(existing?.config ?? wanted, io)
+  const config = existing?.config ?? wanted
+  const { device, precision } = config.train
+  // Starting Python to ask takes seconds; a CPU run that leaves nothing open needs no answer.
+  const found =
+    device === 'cpu' && precision !== 'auto'
+      ? { device, precision, accelerators: 0 }
+      : await probe(config, io)
   if (existing === null) {
     await writeModelSource(dir, model)
     await writeRun(dir, recipeText, withProbe(wanted, found))
-  } else if (existing.config.data.shard_set !== wanted.data.shard_set) {
+  } else if (config.data.shard_set !== wanted.data.shard_set) {
     // The same pixels, moved.
-    await writeConfig(dir, { ...existing.config, data: wanted.data })
+    await writeConfig(dir, { ...config, data: wanted.data })
   }
-  return found.device === 'cuda' ? found.accelerators : 1
+  return found.device === 'cuda' ? Math.max(1, found.accelerators) : 1
 }
 
 async function probe(config: RunConfig, io: Io): Promise<Probe> {
