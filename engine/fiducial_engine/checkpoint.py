@@ -41,7 +41,6 @@ class Progress:
     epoch: float = 0.0
     metrics: dict[str, float | None] = field(default_factory=dict)  # Of the validation at this step, if there was one.
     best: CheckpointPointer | None = None
-    best_value: float | None = None  # Of the selection metric; None while it is undefined.
     validations_since_best: int = 0
     plateau_drops: int = 0
     plateau_since: int = 0  # Validations since the best or the last drop.
@@ -174,10 +173,7 @@ class Checkpoints:
             _load_tensors(trainee.ema.network, folder / "ema.safetensors")
         _load_optimizer(trainee, load_file(folder / "optimizer.safetensors"))
         if progress.best is not None and not (self._folder / progress.best.folder).exists():
-            progress.best, progress.best_value = (
-                None,
-                None,
-            )  # Pruned after a later best, whose checkpoint is damaged.
+            progress.best = None  # Removed when a later one beat it, whose checkpoint is damaged.
         return progress
 
     def repair_pointers(self, progress: Progress) -> None:

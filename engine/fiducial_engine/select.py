@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -32,13 +33,21 @@ def validation_metrics(
     return metrics
 
 
-def is_better(value: float | None, best: float | None, metric: str) -> bool:
-    """Whether a validation beats the best so far; an undefined value beats nothing but the absence of any."""
-    if value is None:
-        return False
-    if best is None:
-        return True
-    return value < best if metric == "loss" else value > best
+def is_better(metrics: Metrics, best: Metrics, metric: str) -> bool:
+    """Whether a validation beats the best so far in `metric`; the lower loss decides between equals.
+
+    Ranking metrics of a small validation split soon tie, at 1 above all; the first to tie is then the least trained.
+    An undefined value beats only another.
+    """
+    return _rank(metrics, metric) > _rank(best, metric)
+
+
+def _rank(metrics: Metrics, metric: str) -> tuple[float, float]:
+    value, loss = metrics.get(metric), metrics.get("loss")
+    lower = -math.inf if loss is None else -loss
+    if metric == "loss" or value is None:
+        return (-math.inf, -math.inf) if value is None else (lower, lower)
+    return value, lower
 
 
 def _mean_over_labels(

@@ -299,11 +299,9 @@ def _validate(
         probabilities = scores(logits_NL.numpy(), config.task)
         progress.metrics = validation_metrics(probabilities, labels_NL, config.task, loss if known else None)
     progress.metrics = ranks.from_first(progress.metrics)
-    value = progress.metrics.get(settings.select)
     # Until a value is defined, the newest checkpoint is the best there is.
-    is_best = is_better(value, progress.best_value, settings.select) or progress.best_value is None
-    if is_best:
-        progress.best_value = value
+    best = {} if progress.best is None else progress.best.metrics
+    is_best = best.get(settings.select) is None or is_better(progress.metrics, best, settings.select)
     progress.validations_since_best = 0 if is_best else progress.validations_since_best + 1
     progress.plateau_since = 0 if is_best else progress.plateau_since + 1
     if isinstance(settings.schedule, PlateauSchedule) and progress.plateau_since > settings.schedule.patience:

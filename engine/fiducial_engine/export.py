@@ -1,0 +1,123 @@
+"""Writes a run's network as ONNX: input `image` [B, C, H, W] of the stored type, output `logits` [B, L], any B.
+
+`python -m fiducial_engine.export --run-dir DIR --checkpoint best --out DIR` writes model.onnx, and model.onnx.data
+beside it when the weights are too large for one protobuf. Normalisation is the graph's first node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fiducial_engine.entry import run_entry
+from fiducial_engine.errors import UserError
+from fiducial_engine.models.network import Network
+from fiducial_engine.trained import load_trained
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 20
+# A protobuf holds 2 GB at most; past this the weights go to their own file.
+_MOST_INLINE_BYTES = 1 << 30
+
+
+def main(arguments: list[str]) -> Mapping[str, object]:
+    parser = argparse.ArgumentParser(prog="fiducial_engine.export")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--checkpoint", choices=("best", "latest"), default="best")
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    options = parser.parse_args(arguments)
+    config, pointer, network, _ = load_trained(options.run_dir.resolve(), options.checkpoint)
+    dtype = {"uint8": torch.uint8, "int16": torch.int16}[config.data.dtype]
+    options.out.mkdir(parents=True, exist_ok=True)
+    files = export_onnx(network, config.data.sample_shape, dtype, options.out / "model.onnx")
+    return {"files": files, "opset": OPSET, "step": pointer.step}
+
+
+def export_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype, path: Path) -> list[str]:
+    """Write the network; equal weights give equal bytes. Returns the names of the files written.
+
+    Raises:
+        UserError: the model uses something that ONNX can't express.
+    """
+    model = _to_onnx(network, sample_shape, dtype)
+    _strip(model)
+    import onnx
+
+    if model.ByteSize() <= _MOST_INLINE_BYTES:
+        _write(path, model.SerializeToString(deterministic=True))
+        return [path.name]
+    data = path.with_name(path.name + ".data")
+    data.unlink(missing_ok=True)
+    onnx.save_model(model, str(path), save_as_external_data=True, location=data.name, size_threshold=1024)
+    return [path.name, data.name]
+
+
+def _to_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype) -> onnx.ModelProto:
+    # The batch of the example is 2: 0 and 1 would be taken as constants.
+    example = torch.zeros((2, *sample_shape), dtype=dtype)
+    said = io.StringIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.onnx.export(
+                network.eval(),
+                (example,),
+                input_names=["image"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as cause:
+            detail = str(cause).strip().splitlines()
+            raise UserError(
+                "The model can't be exported to ONNX with a batch of any size.\n"
+                f"  why: {detail[0] if detail else cause}\n"
+                "  do: in a model of your own, avoid Python branches on tensor values and on the batch size."
+            ) from cause
+    assert program is not None
+    return program.model_proto
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes: they name files of this machine, and differ from one export to the next."""
+    del model.metadata_props[:]
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+        for value in graph.value_info:
+            del value.metadata_props[:]
+            value.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.doc_string = ""
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+if __name__ == "__main__":
+    run_entry(main)
