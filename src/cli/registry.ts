@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { initCommand } from './commands/init.ts'
 import { predictCommand } from './commands/predict.ts'
 import { prepareCommand } from './commands/prepare.ts'
+import { runCommand } from './commands/run.ts'
 import { runsCommand } from './commands/runs.ts'
 import { serveCommand } from './commands/serve.ts'
 import { trainCommand } from './commands/train.ts'
@@ -9,6 +10,7 @@ import { trainCommand } from './commands/train.ts'
 /** Every verb, in the order of `fiducial --help`. A verb lives in `commands/<verb>.ts` and is listed here. */
 export const commands = {
   init: initCommand,
+  run: runCommand,
   prepare: prepareCommand,
   train: trainCommand,
   predict: predictCommand,
