@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { initCommand } from './commands/init.ts'
+import { inspectCommand } from './commands/inspect.ts'
 import { predictCommand } from './commands/predict.ts'
 import { prepareCommand } from './commands/prepare.ts'
 import { runCommand } from './commands/run.ts'
@@ -11,6 +12,7 @@ import { trainCommand } from './commands/train.ts'
 export const commands = {
   init: initCommand,
   run: runCommand,
+  inspect: inspectCommand,
   prepare: prepareCommand,
   train: trainCommand,
   predict: predictCommand,

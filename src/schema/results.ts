@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CertificateCheck } from './model_package.ts'
-import { Quarantined } from './shard_set.ts'
+import { PartCounts, Quarantined } from './shard_set.ts'
 
 /** What each verb prints with `--json`; keys that others rely on. */
 export const PrepareResult = z.strictObject({
@@ -52,7 +52,34 @@ export const InspectResult = z.strictObject({
   patients: z.int(),
   labels: z.record(z.string(), z.strictObject({ positive: z.int(), negative: z.int(), unknown: z.int() })),
   leaks: z.array(Leak),
-  split: z.strictObject({ train: z.int(), val: z.int(), test: z.int() }),
+  split: PartCounts.describe('Cases in each part.'),
+  split_patients: PartCounts,
+  split_kind: z
+    .enum(['random', 'column', 'official', 'folds'])
+    .nullable()
+    .describe('column and official are given with the data; null: they bring none.'),
+  images: z
+    .strictObject({
+      sampled: z.int(),
+      unreadable: z.int().describe('Of the sample.'),
+      formats: z.array(z.string()),
+      bits: z.union([z.literal(8), z.literal(16)]),
+      colour: z.enum(['grey', 'rgb']),
+      height: z.strictObject({ min: z.int(), median: z.int(), max: z.int() }),
+      width: z.strictObject({ min: z.int(), median: z.int(), max: z.int() }),
+    })
+    .nullable()
+    .describe('From a sample; null when none of it could be read.'),
+  skipped: z
+    .array(z.strictObject({ file: z.string(), reason: z.string() }))
+    .describe('Listed, but there is no such file.'),
+  synthetic: z.boolean().describe('Made by a generator.'),
+  contact_sheet: z
+    .strictObject({
+      file: z.string(),
+      rows: z.array(z.strictObject({ label: z.string(), case_ids: z.array(z.string()) })),
+    })
+    .nullable(),
   warnings: z.array(z.string()),
 })
 export type InspectResult = z.infer<typeof InspectResult>

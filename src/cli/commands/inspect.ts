@@ -1,0 +1,91 @@
+import { type Command, Option } from 'commander'
+import type { InspectResult } from '../../schema/results.ts'
+import { command } from '../command.ts'
+import { heading, table } from '../table.ts'
+
+export function inspectCommand(): Command {
+  return command<InspectResult, { contactSheet?: string }>({
+    name: 'inspect',
+    arguments: ['<recipe, folder or csv>'],
+    summary: 'count labels and patients, name leaks, before anything is trained',
+    description:
+      'Counts labels, patients and parts of a data set, names patients and images that the parts share, and warns of what ' +
+      'would spoil a training. Of a recipe it shows the split that training would use; of a folder or table, the one that ' +
+      'comes with it.',
+    examples: [
+      'fiducial inspect recipe.yaml',
+      'fiducial inspect ~/images --contact-sheet sheet.png',
+      'fiducial inspect labels.csv --json',
+    ],
+    flags: ['set'],
+    options: [new Option('--contact-sheet <file.png>', 'write a PNG with a row of images a label')],
+    async action({ args: [target], flags, io }) {
+      const { inspect } = await import('../../verbs/inspect.ts')
+      return inspect(target!, { set: flags.set, contactSheet: flags.contactSheet }, io)
+    },
+    print: text,
+  })
+}
+
+function text(result: InspectResult): string {
+  const blocks = [summary(result), labelTable(result), splitTable(result)]
+  if (result.leaks.length > 0) blocks.push(leakList(result))
+  if (result.contact_sheet !== null) {
+    const rows = result.contact_sheet.rows.map(({ label }, i) => `row ${i + 1} ${label}`)
+    blocks.push(`Contact sheet: ${result.contact_sheet.file} (${rows.join(', ')})`)
+  }
+  if (result.warnings.length > 0)
+    blocks.push([heading('Warnings'), ...result.warnings.map((warning) => `- ${warning}`)].join('\n'))
+  return blocks.join('\n\n')
+}
+
+function summary({ cases, patients, images, synthetic }: InspectResult): string {
+  const line = `${cases} cases of ${patients} patients${synthetic ? ', SYNTHETIC: not data of people' : ''}`
+  if (images === null) return line
+  const { formats, bits, colour, height, width, sampled } = images
+  const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
+  return (
+    `${line}\n${formats.join(', ').toUpperCase()}, ${bits}-bit ${colour}, ${span(height)} rows by ${span(width)} columns ` +
+    `(from ${sampled} of them)`
+  )
+}
+
+function labelTable({ labels, cases }: InspectResult): string {
+  const rows = Object.entries(labels).map(([label, { positive, negative, unknown }]) => [
+    label,
+    String(positive),
+    String(negative),
+    String(unknown),
+    `${((100 * positive) / Math.max(1, cases - unknown)).toFixed(1)}%`,
+  ])
+  return table(['label', 'positive', 'negative', 'unknown', 'prevalence'], rows)
+}
+
+const KINDS = {
+  random: 'by patient, drawn from the seed',
+  folds: 'cross-validation by patient',
+  column: 'given, by a column of the table',
+  official: 'given with the data set',
+}
+
+function splitTable({ split_kind, split, split_patients }: InspectResult): string {
+  if (split_kind === null) return 'No split comes with these data; a recipe draws one by patient.'
+  const rows = (['train', 'val', 'test'] as const).map((part) => [
+    part,
+    String(split[part]),
+    String(split_patients[part]),
+  ])
+  return `${table(['split', 'cases', 'patients'], rows)}\n(${KINDS[split_kind]})`
+}
+
+const MOST_LEAKS_SHOWN = 20
+
+function leakList({ leaks }: InspectResult): string {
+  const shown = leaks.slice(0, MOST_LEAKS_SHOWN).map(({ kind, splits, case_ids }) => {
+    const more = case_ids.length > 6 ? ` and ${case_ids.length - 6} more` : ''
+    const what = kind === 'same_patient' ? 'one patient' : 'equal bytes'
+    return `- ${what} in ${splits.join(' and ')}: ${case_ids.slice(0, 6).join(', ')}${more}`
+  })
+  if (leaks.length > shown.length) shown.push(`  … and ${leaks.length - shown.length} more; --json lists all`)
+  return [heading(`Leaks: ${leaks.length}`), ...shown].join('\n')
+}

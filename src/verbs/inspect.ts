@@ -1,0 +1,172 @@
+import { join } from 'node:path'
+import { findSet } from '../prepare/find_set.ts'
+import { inspectCases, inspectGivenSplit, inspectSplit, type SplitView } from '../prepare/inspection.ts'
+import { readKept } from '../prepare/kept_split.ts'
+import { setPlace } from '../prepare/place.ts'
+import { readRequest } from '../prepare/request.ts'
+import { hashUnknown, lookAll, SourceHashes } from '../prepare/source_hashes.ts'
+import type { Case } from '../schema/case.ts'
+import { DataConfig } from '../schema/data.ts'
+import { UserError } from '../schema/errors.ts'
+import type { InspectResult } from '../schema/results.ts'
+import { Task } from '../schema/task.ts'
+import { readSource, type SourceData } from '../sources/read.ts'
+import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
+import { guessColumns } from '../sources/sniff_table.ts'
+import { readTable } from '../sources/table.ts'
+import { writeContactSheet } from './contact_sheet.ts'
+import type { Io } from './io.ts'
+import { loadRecipe } from './load_recipe.ts'
+
+export interface InspectOptions {
+  /** `path=value` overrides of the recipe. */
+  set?: readonly string[]
+  /** PNG to write: a row of images a label. */
+  contactSheet?: string | undefined
+  /** Folder of shard sets; `prepared/` in the working directory unless named. */
+  prepared?: string | undefined
+}
+
+/** Files up to this many bytes together are read and compared byte by byte; of more, only those hashed before. */
+const MOST_BYTES_COMPARED = 1e9
+
+/**
+ * What a recipe, a folder or a table holds: labels, patients, parts, and what is wrong with them. Of a recipe the split
+ * is the one that training would use; of a folder or table, the one that comes with it.
+ *
+ * @throws {UserError} when the data cannot be read at all
+ */
+export async function inspect(target: string, options: InspectOptions, io: Io): Promise<InspectResult> {
+  const isRecipe = /\.ya?ml$/i.test(target)
+  if (!isRecipe && (options.set?.length ?? 0) > 0)
+    throw new UserError('--set changes a recipe; name one instead of a folder or table.')
+  const { root, data, look, splitOf, pixels } = isRecipe
+    ? await viewRecipe(target, options, io)
+    : await viewFiles(target, io)
+  const { hashes, note } = await knownHashes(root, data.cases, options, io)
+  const split = splitOf(hashes)
+  const found = inspectCases(data.cases, data.labels, hashes, split)
+  const { warnings } = found
+  warnings.unshift(...data.warnings)
+  if (note !== null) warnings.push(note)
+  warnings.push(
+    ...(look === null ? ['None of the sampled images could be read.'] : pixelWarnings(look, pixels)),
+  )
+  if (data.skipped.length > 0)
+    warnings.push(
+      `${data.skipped.length} cases are listed but cannot be used, e.g. ${data.skipped[0]!.file}: ${data.skipped[0]!.reason}`,
+    )
+  const contactSheet =
+    options.contactSheet === undefined
+      ? null
+      : await writeContactSheet(options.contactSheet, root, data.cases, data.labels)
+  return {
+    ...found,
+    images: look === null ? null : imagesOf(look),
+    skipped: data.skipped,
+    synthetic: data.synthetic,
+    contact_sheet: contactSheet,
+  }
+}
+
+interface View {
+  root: string
+  data: SourceData
+  look: ImagesLook | null
+  splitOf(hashes: readonly (string | null)[]): SplitView
+  /** What the recipe stores, where there is one. */
+  pixels: { channels: 1 | 3; fit: string } | null
+}
+
+async function viewRecipe(path: string, options: InspectOptions, io: Io): Promise<View> {
+  const { recipe, root } = await loadRecipe(path, options.set ?? [])
+  const request = await readRequest(recipe, root)
+  const place = setPlace({ prepared: options.prepared }, '')
+  const hashes = await SourceHashes.open(place.parent)
+  const set = await findSet(request, place, hashes, io.signal, { mayRead: false })
+  const rule = recipe.data.split
+  const kept = set === null ? new Map() : await readKept(set.dir, rule)
+  const data = { ...request.source, cases: request.cases }
+  return {
+    root,
+    data,
+    look: await lookAtImages(
+      root,
+      data.cases.map((one) => one.images[0]!),
+    ),
+    splitOf: (known) => inspectSplit(data.cases, rule, known, kept),
+    pixels: recipe.prepare,
+  }
+}
+
+async function viewFiles(path: string, io: Io): Promise<View> {
+  io.log(`Looking at ${path} …`)
+  const sniffed = await sniff(path)
+  for (const line of sniffed.found) io.log(`found: ${line}`)
+  for (const line of sniffed.unsure) io.log(`please check: ${line}`)
+  const { data, kind } = await withGivenSplit(sniffed)
+  return {
+    root: sniffed.root,
+    data,
+    look: sniffed.look,
+    splitOf: (known) => inspectGivenSplit(data.cases, kind, known),
+    pixels: null,
+  }
+}
+
+/** The data with the parts that their table names, leaking or not: a recipe made from them would not use such. */
+async function withGivenSplit(sniffed: Sniffed): Promise<{ data: SourceData; kind: 'column' | 'official' }> {
+  const { source, root, labels, exclusive } = sniffed
+  if (source.kind !== 'csv') return { data: sniffed.data, kind: 'official' }
+  const column = guessColumns(await readTable(join(root, String(source.file))), String(source.image)).part
+  if (column === null) return { data: sniffed.data, kind: 'column' }
+  const data = await readSource(
+    DataConfig.parse({ root, source, split: { column } }),
+    Task.parse({ kind: 'classify', labels, exclusive }),
+    root,
+  )
+  return { data, kind: 'column' }
+}
+
+/** SHA-256 of the cases' files, as far as they are known or quickly had. */
+async function knownHashes(
+  root: string,
+  cases: readonly Case[],
+  options: InspectOptions,
+  io: Io,
+): Promise<{ hashes: (string | null)[]; note: string | null }> {
+  const remembered = await SourceHashes.open(setPlace({ prepared: options.prepared }, '').parent)
+  const paths = cases.map((one) => join(root, one.images[0]!))
+  const known = await lookAll(remembered, paths)
+  const unread = known.filter(({ stamp, sha256 }) => stamp !== null && sha256 === null)
+  const bytes = unread.reduce((sum, { stamp }) => sum + stamp!.size, 0)
+  if (bytes > MOST_BYTES_COMPARED)
+    return {
+      hashes: known.map((one) => one.sha256),
+      note: `Images were not compared byte by byte (${(bytes / 1e9).toFixed(1)} GB); "fiducial prepare" does that.`,
+    }
+  const read = await hashUnknown(remembered, paths, known, io.signal)
+  return { hashes: read.map((one) => one.sha256), note: null }
+}
+
+function pixelWarnings(look: ImagesLook, pixels: View['pixels']): string[] {
+  const warnings: string[] = []
+  if (look.unreadable > 0)
+    warnings.push(`${look.unreadable} of ${look.unreadable + look.sampled} sampled images cannot be read.`)
+  const { height, width } = look
+  if (height.min !== height.max || width.min !== width.max)
+    warnings.push(
+      `Images differ in size: ${height.min} to ${height.max} rows, ${width.min} to ${width.max} columns` +
+        (pixels?.fit === 'squash'
+          ? '; with prepare.fit: squash their aspect ratio is lost (pad keeps it).'
+          : '.'),
+    )
+  if (look.colour === 'rgb' && pixels?.channels === 1)
+    warnings.push('Images are in colour; prepare.channels: 1 makes them grey.')
+  return warnings
+}
+
+function imagesOf({ sampled, unreadable, formats, bits, colour, height, width }: ImagesLook) {
+  return { sampled, unreadable, formats, bits, colour, height, width }
+}
