@@ -288,11 +288,9 @@ const TABLE_ADVICE = (images: readonly string[]) =>
   '        file,patient_id,label\n' +
   images
     .slice(0, 2)
-    .map(
-      (path, i) =>
-        `        ${JSON.stringify(path).slice(1, -1)},patient${i + 1},${i === 0 ? 'normal' : 'pneumonia'}\n`,
-    )
+    .map((path) => `        ${JSON.stringify(path).slice(1, -1)},<patient>,<class>\n`)
     .join('')
+    .trimEnd()
 
 async function sniffChestXray14(root: string): Promise<Draft> {
   const probe = await readSource(
