@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { parse as parseYaml, YAMLParseError } from 'yaml'
+import { parse as parseYaml, stringify as stringifyYaml, YAMLParseError } from 'yaml'
 import { SchemaError, UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
@@ -11,7 +11,7 @@ export interface LoadedRecipe {
   path: string
   dir: string
   root: string
-  /** As written, kept in the run. */
+  /** As written, or with the overrides applied; kept in the run. */
   text: string
   /** SHA-256 of the recipe with every default filled in; a comment or a spelled-out default does not change it. */
   hash: string
@@ -36,7 +36,7 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
     path: absolute,
     dir,
     root: resolve(dir, recipe.data.root),
-    text,
+    text: overrides.length === 0 ? text : overriddenText(value, overrides),
     hash: sha256(JSON.stringify(sortKeys(recipe))),
   }
 }
@@ -58,6 +58,12 @@ export function applyOverride(value: unknown, override: string): unknown {
   }
   at[keys.at(-1)!] = readYaml(override.slice(equals + 1), `The value of --set ${override}`)
   return copy
+}
+
+/** The recipe that holds once the overrides are in; comments stay in the file that they were written in. */
+function overriddenText(value: unknown, overrides: readonly string[]): string {
+  const flags = overrides.map((override) => `--set ${JSON.stringify(override)}`)
+  return `# Used with ${flags.join(' ')}\n${stringifyYaml(value)}`
 }
 
 function readYaml(text: string, where: string): unknown {

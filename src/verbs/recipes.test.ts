@@ -83,3 +83,10 @@ test('--set with a wrong key, value or form is a mistake that names it', async (
   await assert.rejects(load(MINIMAL, ['__proto__.x=1']), UserError)
   await assert.rejects(load(MINIMAL, ['x.__proto__=1']), UserError)
 })
+
+test('the text kept in a run gives the same recipe again, overrides included', async () => {
+  const { text, hash } = await load(MINIMAL, ['train.lr=3e-4', 'model=resnet34'])
+  assert.equal((await load(text)).hash, hash)
+  assert.match(text, /^# Used with --set "train.lr=3e-4"/)
+  assert.equal((await load(MINIMAL)).text, MINIMAL)
+})
