@@ -7,6 +7,7 @@ import { flip } from './orientation.ts'
 import { pad } from './pad.ts'
 import type { Planes, Raster } from './raster.ts'
 import { resize } from './resize.ts'
+import { applyStain } from './stain.ts'
 import { applyWindow } from './window.ts'
 
 /** What a shard holds and a network is fed. */
@@ -43,14 +44,15 @@ export async function preprocess(bytes: Uint8Array, spec: PreprocessSpec): Promi
   const decoded = await decodeImage(bytes, spec)
   const upright = flip(decoded.raster, { y: spec.flip.includes('y'), x: spec.flip.includes('x') })
   const windowed = applyWindow(upright, spec.window, spec.dtype === 'int16' ? 16 : 8)
-  const coloured = spec.channels === 1 ? luma(windowed) : windowed
+  const { raster: stained, notes } = applyStain(windowed, spec.stain)
+  const coloured = spec.channels === 1 ? luma(stained) : stained
   const planes = place(coloured, spec)
   return {
     data: store(planes, spec),
     shape: [spec.channels, ...spec.size],
     dtype: spec.dtype,
     source: decoded.header,
-    notes: decoded.notes,
+    notes: [...decoded.notes, ...notes],
   }
 }
 
@@ -74,7 +76,7 @@ function place(raster: Raster, spec: PreprocessSpec): Planes {
 
 /** The stored channels in the stored type. */
 function store({ data, channels }: Planes, spec: PreprocessSpec): Uint8Array | Int16Array {
-  const samples = data instanceof Uint16Array ? Int16Array.from(data, (value) => value - 32768) : data
+  const samples = data instanceof Uint16Array ? centred(data) : data
   if (channels === spec.channels && spec.channel_order === 'rgb') return samples
   const length = spec.size[0] * spec.size[1]
   const out =
@@ -85,5 +87,12 @@ function store({ data, channels }: Planes, spec: PreprocessSpec): Uint8Array | I
     const from = channels === 1 ? 0 : spec.channel_order === 'bgr' ? channels - 1 - c : c
     out.set(samples.subarray(from * length, (from + 1) * length), c * length)
   }
+  return out
+}
+
+/** 0..65535 to -32768..32767. */
+function centred(data: Uint16Array): Int16Array {
+  const out = new Int16Array(data.length)
+  for (let i = 0; i < data.length; i++) out[i] = data[i]! - 32768
   return out
 }

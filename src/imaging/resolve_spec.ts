@@ -4,6 +4,7 @@ import type { PrepareConfig } from '../schema/recipe.ts'
 import { decodeImage } from './decode_image.ts'
 import { readHeader } from './header.ts'
 import { ImageError } from './image_error.ts'
+import { STAIN_TARGETS } from './stain_targets.ts'
 
 /**
  * A complete preprocess spec from the recipe's `prepare` and the bytes of a sample of files.
@@ -21,7 +22,7 @@ export async function resolveSpec(
 ): Promise<PreprocessSpec> {
   const isOpen = prepare.window === 'auto' || prepare.dtype === 'auto'
   const depth = isOpen ? await sampleDepth(sample, prepare) : { bits: 8 as const, largest: 255 }
-  const stain = typeof prepare.stain === 'string' ? null : prepare.stain
+  const stain = resolveStain(prepare)
   const is16 = depth.bits === 16
   return {
     kind: 'image',
@@ -39,6 +40,17 @@ export async function resolveSpec(
     stain,
     dtype: prepare.dtype !== 'auto' ? prepare.dtype : is16 && stain === null ? 'int16' : 'uint8',
   }
+}
+
+/** @throws {UserError} if stains are to be normalised in 16 bits: the method is defined on 8-bit RGB */
+function resolveStain({ stain, dtype }: PrepareConfig): PreprocessSpec['stain'] {
+  if (stain === 'none') return null
+  if (dtype === 'int16')
+    throw new UserError(
+      'prepare.stain works on 8-bit RGB, but prepare.dtype is int16.\n' +
+        '  do: set prepare.dtype to auto or uint8, or prepare.stain to none.',
+    )
+  return typeof stain === 'string' ? STAIN_TARGETS[stain] : stain
 }
 
 /** Bits of the sampled files, and the largest value in those of 16. */

@@ -154,7 +154,7 @@ const number = (directory: Directory, tag: number, missing: number) => directory
 const validOrientation = (value: number) => (value >= 1 && value <= 8 ? value : 1)
 
 function unread(what: string): ImageError {
-  return new ImageError(`The TIFF has ${what}, which is not read.`, 'convert it to 8- or 16-bit grey or RGB.')
+  return new ImageError(`The TIFF has ${what}; that is not read.`, 'convert it to 8- or 16-bit grey or RGB.')
 }
 
 function damaged(what: string): ImageError {

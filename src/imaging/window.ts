@@ -37,8 +37,10 @@ export function applyWindow(raster: Raster, window: Window | null, storedBits: 8
 /** Stored value of each source value. */
 function windowTable({ low, high }: Window, sourceBits: 8 | 16, storedBits: 8 | 16): Uint16Array {
   const top = storedBits === 16 ? 65535 : 255
-  return Uint16Array.from({ length: 2 ** sourceBits }, (_, value) => {
+  const table = new Uint16Array(2 ** sourceBits)
+  for (let value = 0; value < table.length; value++) {
     const scaled = Math.floor(((value - low) / (high - low)) * top + 0.5)
-    return Math.min(top, Math.max(0, scaled))
-  })
+    table[value] = scaled < 0 ? 0 : scaled > top ? top : scaled
+  }
+  return table
 }
