@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { initCommand } from './commands/init.ts'
-import { inspectCommand } from './commands/inspect.ts'
+import { inspectCommand, inspectCommand } from './commands/inspect.ts'
+import { packageCommand } from './commands/package.ts'
 import { predictCommand } from './commands/predict.ts'
 import { prepareCommand } from './commands/prepare.ts'
 import { runCommand } from './commands/run.ts'
@@ -11,10 +12,12 @@ import { trainCommand } from './commands/train.ts'
 /** Every verb, in the order of `fiducial --help`. A verb lives in `commands/<verb>.ts` and is listed here. */
 export const commands = {
   init: initCommand,
+  inspect: inspectCommand,
   run: runCommand,
   inspect: inspectCommand,
   prepare: prepareCommand,
   train: trainCommand,
+  package: packageCommand,
   predict: predictCommand,
   serve: serveCommand,
   runs: runsCommand,

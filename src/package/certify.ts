@@ -88,8 +88,9 @@ async function checkValidation(
 ): Promise<Check[]> {
   const { model } = loaded
   const compared = new Map<string, Comparison>()
-  const compare = (name: string, reference: Scores, found: Scores, tolerance = options.tolerance) => {
-    if (!compared.has(name)) compared.set(name, new Comparison(name, model, tolerance))
+  const compare = (name: string, reference: Scores, found: Scores, loose?: number) => {
+    if (!compared.has(name))
+      compared.set(name, new Comparison(name, model, loose ?? options.tolerance, loose))
     compared.get(name)!.add(reference, found)
   }
   let otherTensors: number | null = null
@@ -156,7 +157,11 @@ class Comparison {
   private readonly model: ModelPackage
   private readonly tolerance: number
 
-  constructor(name: string, model: ModelPackage, tolerance: number) {
+  private readonly margin: number
+
+  /** @param margin a decision may differ where the reference lies this near to the threshold */
+  constructor(name: string, model: ModelPackage, tolerance: number, margin = 0) {
+    this.margin = margin
     this.name = name
     this.model = model
     this.tolerance = tolerance
@@ -170,9 +175,17 @@ class Comparison {
         this.difference = Math.max(this.difference, Math.abs(scores[l]! - p))
       const a = decide(expected, this.model)
       const b = decide(scores, this.model)
-      this.flips += this.model.task.labels.filter((label) => a[label] !== b[label]).length
+      this.flips += this.model.task.labels.filter(
+        (label, l) => a[label] !== b[label] && !this.isClose(label, expected[l]!),
+      ).length
     }
     return this
+  }
+
+  /** Nearer to the threshold than this comparison can tell apart. */
+  private isClose(label: string, score: number): boolean {
+    const threshold = this.model.operating_points[label]?.threshold
+    return threshold !== undefined && Math.abs(score - threshold) < this.margin
   }
 
   checks(): Check[] {

@@ -33,10 +33,7 @@ export async function makePhantoms(spec: PreprocessSpec): Promise<PhantomFile[]>
     {
       file: 'colour-turned.jpg',
       // EXIF 6: shown turned by 90 degrees, so the stored sides are swapped.
-      bytes: await colour(sized(1.6, 2.1))
-        .withExif({ IFD0: { Orientation: '6' } })
-        .jpeg({ quality: 90 })
-        .toBuffer(),
+      bytes: await colour(sized(1.6, 2.1)).withMetadata({ orientation: 6 }).jpeg({ quality: 90 }).toBuffer(),
       lossy: true,
     },
     {

@@ -1,4 +1,3 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { isAbsolute, join, normalize, resolve } from 'node:path'
 import type { z } from 'zod'
 import { UserError } from '../schema/errors.ts'
@@ -16,7 +15,7 @@ export interface PackageOnDisk {
   /** What the certificate vouches for; see `certifiedDigest`. */
   certifiedDigest: string
   certificate: Certificate | null
-  /** Files that are missing, changed or not listed: one line each. Empty for a whole package. */
+  /** Files that are missing or changed: one line each. Empty for a whole package. */
   damage: string[]
 }
 
@@ -88,10 +87,6 @@ async function findDamage(dir: string, files: Readonly<Record<string, string>>):
         `${path} is corrupt: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}…`,
       )
   }
-  // A graph may name further files as its weights; none may escape the hashes.
-  for (const entry of await readdir(dir))
-    if (/\.(onnx|data|onnx_data)$/.test(entry) && !Object.hasOwn(files, entry))
-      damage.push(`${join(dir, entry)} is not listed in model.json`)
   if (!Object.hasOwn(files, 'model.onnx')) damage.push('model.json lists no model.onnx')
   return damage
 }
@@ -142,9 +137,4 @@ export function refuseDamage(onDisk: PackageOnDisk): void {
     `The package is damaged:\n  ${onDisk.damage.join('\n  ')}\n` +
       '  do: copy the package again from where it was made, or package the run again.',
   )
-}
-
-/** Bytes of a file inside the package. */
-export function packageFile(onDisk: PackageOnDisk, name: string): Promise<Uint8Array> {
-  return readFile(join(onDisk.dir, name))
 }

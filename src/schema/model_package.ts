@@ -10,7 +10,7 @@ export const Calibration = z.discriminatedUnion('kind', [z.strictObject({ kind: 
 export const ModelPackage = z.strictObject({
   format: z.literal(1),
   name: z.string(),
-  version: z.string().describe('Of the package: the run folder name, or what --version says.'),
+  version: z.string().describe('Of the package: the run folder name, or what --package-version says.'),
   status: z.enum(['draft', 'approved', 'retired']),
   synthetic: z.boolean().describe('Trained on phantom data: not for any use on patients.'),
   task: z.strictObject({ kind: z.literal('classify'), labels: z.array(z.string()), exclusive: z.boolean() }),

@@ -86,7 +86,7 @@ function named(loaded: readonly LoadedPackage[]): Map<string, LoadedPackage> {
     if (models.has(key))
       throw new UserError(
         `Two packages are both ${key}: ${models.get(key)!.dir} and ${one.dir}.\n` +
-          '  do: name each package once, or give one another version with "fiducial package --version".',
+          '  do: name each package once, or give one another version with "fiducial package --package-version".',
       )
     models.set(key, one)
   }

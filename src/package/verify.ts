@@ -1,0 +1,82 @@
+import { UserError } from '../schema/errors.ts'
+import type { Certificate } from '../schema/model_package.ts'
+import {
+  type CertifyOptions,
+  type Check,
+  certify,
+  hasPassed,
+  limited,
+  type ValidationCase,
+} from './certify.ts'
+import { type GoldenCase, readGolden } from './golden.ts'
+import { type LoadedPackage, openPackage } from './load.ts'
+import type { PackageOnDisk } from './read.ts'
+
+export interface VerifyOptions {
+  /** Opens the file with this hash, or says null when it is not at hand. */
+  findFile: ((file_sha256: string) => Promise<(() => Promise<Uint8Array>) | null>) | null
+  served(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]>
+}
+
+/**
+ * Measures a package again: its files' hashes, model.json against what was certified, the golden phantoms, and the
+ * validation cases whose files are at hand, against the scores that the certificate recorded.
+ *
+ * @throws {UserError} when the network cannot be loaded at all
+ */
+export async function verifyCertificate(
+  onDisk: PackageOnDisk,
+  { findFile, served }: VerifyOptions,
+): Promise<Pick<Certificate, 'passed' | 'checks'>> {
+  const { certificate, model } = onDisk
+  if (certificate === null)
+    throw new UserError(
+      `${onDisk.dir} has no certificate.json: there is nothing to verify against.\n  do: package the run again.`,
+    )
+  const checks: Check[] = [
+    limited('damaged_files', onDisk.damage.length, 0),
+    {
+      name: 'model_json',
+      passed: certificate.certified_sha256 === onDisk.certifiedDigest,
+      value: onDisk.certifiedDigest,
+      limit: certificate.certified_sha256,
+    },
+    limited('failed_when_certified', certificate.checks.filter((check) => !check.passed).length, 0),
+  ]
+  const golden = await readGolden(onDisk.dir).catch((cause): GoldenCase[] => {
+    if (!(cause instanceof UserError) || onDisk.damage.length === 0) throw cause
+    return [] // `damaged_files` says so already
+  })
+  const loaded = await openPackage(onDisk, null)
+  try {
+    const options: CertifyOptions = {
+      tolerance: certificate.tolerance,
+      served: (files) => served(loaded, files),
+    }
+    const { cases, absent } = await validationAtHand(certificate, model.task.labels, findFile)
+    checks.push(...(await certify(loaded, golden, cases, options)))
+    if (findFile !== null) checks.push(limited('validation_files_absent', absent, 0))
+  } finally {
+    await loaded.close()
+  }
+  return { passed: hasPassed(checks), checks }
+}
+
+async function validationAtHand(
+  certificate: Certificate,
+  labels: readonly string[],
+  findFile: VerifyOptions['findFile'],
+): Promise<{ cases: ValidationCase[]; absent: number }> {
+  const cases: ValidationCase[] = []
+  let absent = 0
+  for (const { file_sha256, scores } of certificate.validation) {
+    const read = findFile === null ? null : await findFile(file_sha256)
+    if (read === null) {
+      absent++
+      continue
+    }
+    const reference = labels.map((label) => scores[label] ?? Number.NaN)
+    cases.push({ file_sha256, read, stored: null, reference: () => reference, predicted: null })
+  }
+  return { cases, absent }
+}

@@ -1,0 +1,167 @@
+import { join } from 'node:path'
+import type { ValidationCase } from '../package/certify.ts'
+import { goldenInputs } from '../package/golden.ts'
+import { activate } from '../package/infer.ts'
+import { completePackage, publishPackage, refuseOccupied } from '../package/write.ts'
+import { runEngine } from '../python/engine.ts'
+import { RUN_FILES } from '../runs/folder.ts'
+import { type RunRecord, readRun } from '../runs/read.ts'
+import { UserError } from '../schema/errors.ts'
+import type { ModelPackage } from '../schema/model_package.ts'
+import type { Recipe } from '../schema/recipe.ts'
+import type { PackageResult } from '../schema/results.ts'
+import type { Io } from './io.ts'
+import { type LoadedRecipe, loadRecipe } from './load_recipe.ts'
+import { packageResult } from './package_result.ts'
+import { referenceLogits } from './reference_logits.ts'
+import { type RunMaterials, readRunMaterials } from './run_materials.ts'
+import { validationOf } from './run_validation.ts'
+import { servedScores } from './served_scores.ts'
+import { type FindFile, filesOfRecipe, filesOfShardSet } from './source_files.ts'
+
+export interface PackageRunOptions {
+  /** Folder of the package; `<run>/package` unless given. */
+  out?: string
+  /** Finds the raw files of validation cases where they lie now, when they were moved since `prepare`. */
+  data?: LoadedRecipe
+  /** `path=value` overrides of the run's recipe, e.g. `package.certify_cases=200`. */
+  set?: readonly string[]
+  version?: string
+}
+
+/**
+ * Packages a finished run: exports its network, writes golden phantoms, and certifies the package against PyTorch on
+ * them and on real validation cases. A package whose certificate fails is written too, so that it can be looked at.
+ *
+ * @throws {UserError} when the run has not finished, its data are gone, or the folder holds something else
+ */
+export async function packageRun(runDir: string, options: PackageRunOptions, io: Io): Promise<PackageResult> {
+  const run = await readRun(runDir)
+  const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
+  const config = recipe.package
+  const out = options.out ?? join(run.dir, RUN_FILES.package)
+  await refuseOccupied(out, run.id)
+
+  const pointer = run[config.checkpoint]
+  if (pointer === null)
+    throw new UserError(
+      `${run.dir} has no ${config.checkpoint} checkpoint (${run.status}).\n  do: "fiducial train" resumes it.`,
+    )
+  const engine = ['--run-dir', run.dir, '--checkpoint', config.checkpoint]
+  const validation = await validationOf(run, pointer.step, recipe.evaluate, engine, io)
+  const materials = await readRunMaterials(run, validation, config.certify_cases)
+  const find = options.data
+    ? await filesOfRecipe(options.data, io.signal)
+    : await filesOfShardSet(run.config.data.shard_set)
+  const files = await findAll(materials, find)
+
+  const certificate = await publishPackage(out, run.id, async (dir) => {
+    io.log(`Exporting ${run.id}, step ${pointer.step}`)
+    await runEngine('export', [...engine, '--out', dir], { signal: io.signal, onLog: io.log })
+    const golden = (await goldenInputs(materials.index.preprocess)).inputs
+    const logits = await referenceLogits(
+      [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)],
+      run.config.data,
+      engine,
+      io,
+    )
+    io.log(`Certifying on ${golden.length} golden images and ${materials.cases.length} validation cases`)
+    const model = modelJson(run, pointer.step, recipe, materials, {
+      version: options.version ?? run.id,
+      created: io.now(),
+      isSynthetic: materials.isSynthetic || recipe.data.source.kind === 'phantom',
+    })
+    const scores = (row: readonly number[]) => activate(row, model.output.activation)
+    return completePackage(dir, {
+      model,
+      golden,
+      goldenLogits: logits(1).slice(0, golden.length),
+      validation: materials.cases.map(
+        (one, i): ValidationCase => ({
+          file_sha256: one.file_sha256,
+          read: files[i]!,
+          stored: one.stored,
+          reference: (batch) => scores(logits(batch)[golden.length + i]!),
+          predicted: one.scores,
+        }),
+      ),
+      reference: `PyTorch, step ${pointer.step} of ${run.id}`,
+      evaluation: materials.evaluation,
+      created: io.now(),
+      tolerance: config.tolerance,
+      ...predictedTolerance(run),
+      served: servedScores,
+    })
+  })
+  return packageResult(out, certificate)
+}
+
+/**
+ * Opens the raw file of each validation case.
+ *
+ * @throws {UserError} with counts when some are not at hand: a certificate without raw files would prove half
+ */
+async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => Promise<Uint8Array>)[]> {
+  const files: (() => Promise<Uint8Array>)[] = []
+  const absent: string[] = []
+  for (const { case_id, file_sha256 } of cases) {
+    const open = await find(file_sha256)
+    if (open) files.push(open)
+    else absent.push(case_id)
+  }
+  if (absent.length === 0) return files
+  throw new UserError(
+    `${absent.length} of ${cases.length} validation images are not where "prepare" read them, or changed since: ` +
+      `${absent.slice(0, 3).join(', ')}${absent.length > 3 ? ', …' : ''}.\n` +
+      '  do: say where the data set lies now with --data <recipe>; files are found by their content.',
+  )
+}
+
+function modelJson(
+  { id, config }: RunRecord,
+  step: number,
+  recipe: Recipe,
+  { index, fingerprint, evaluation }: RunMaterials,
+  about: { version: string; created: Date; isSynthetic: boolean },
+): Omit<ModelPackage, 'files'> {
+  return {
+    format: 1,
+    name: config.name,
+    version: about.version,
+    status: 'draft',
+    synthetic: about.isSynthetic,
+    task: config.task,
+    preprocess: index.preprocess,
+    preprocess_code_version: index.code_version,
+    input: {
+      name: 'image',
+      shape: config.data.sample_shape,
+      dtype: config.data.dtype,
+      normalization: config.data.normalization,
+    },
+    output: { name: 'logits', activation: config.task.exclusive ? 'softmax' : 'sigmoid' },
+    calibration: { kind: 'none' },
+    operating_points: evaluation.operating_points,
+    fingerprint,
+    provenance: {
+      ...config.provenance,
+      created: about.created.toISOString(),
+      recipe: recipe as ModelPackage['provenance']['recipe'],
+      recipe_hash: config.recipe_hash,
+      set_id: config.data.set_id,
+      split_id: config.data.split_id,
+      run: id,
+      step,
+      seed: config.train.seed,
+    },
+  }
+}
+
+/**
+ * Validation predictions were computed on the training device. A GPU convolves in TF32, so they are allowed to
+ * differ a little more from the CPU's; the package itself is held to the tight limit.
+ */
+function predictedTolerance(run: RunRecord): { predictedTolerance?: number } {
+  const device = run.events.findLast((event) => event.type === 'start')?.device ?? 'cpu'
+  return device.startsWith('cpu') ? {} : { predictedTolerance: 1e-2 }
+}

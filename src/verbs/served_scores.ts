@@ -1,0 +1,38 @@
+import type { LoadedPackage } from '../package/load.ts'
+import { UserError } from '../schema/errors.ts'
+import { PredictResult } from '../schema/results.ts'
+import { buildApp } from '../serve/app.ts'
+
+/**
+ * Scores [N][L] of files through the HTTP server, without a port: a form with all files in one request, as a client
+ * sends it, and the JSON that comes back.
+ *
+ * @throws {UserError} when the server could not score a file
+ */
+export async function servedScores(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]> {
+  const total = files.reduce((sum, file) => sum + file.length, 0)
+  const app = await buildApp({
+    models: new Map([[loaded.model.name, loaded]]),
+    version: 'certificate',
+    maxBodyBytes: total + 10_000 * (files.length + 1),
+    maxFiles: files.length,
+  })
+  try {
+    const form = new FormData()
+    for (const [i, bytes] of files.entries()) form.append('file', new Blob([new Uint8Array(bytes)]), `${i}`)
+    const request = new Response(form)
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/predict',
+      headers: { 'content-type': request.headers.get('content-type')! },
+      payload: Buffer.from(await request.arrayBuffer()),
+    })
+    const result = PredictResult.safeParse(response.json()).data
+    const [failed] = result?.failed ?? []
+    if (!result || failed)
+      throw new UserError(`The server could not score a file: ${failed?.reason ?? response.body}`)
+    return result.predictions.map(({ scores }) => loaded.model.task.labels.map((label) => scores[label]!))
+  } finally {
+    await app.close()
+  }
+}

@@ -1,0 +1,63 @@
+import { dirname, join } from 'node:path'
+import { UserError } from '../schema/errors.ts'
+import { SourceStamp } from '../schema/staging.ts'
+import { readSource } from '../sources/read.ts'
+import { readBytes, readTextIfExists, sha256, sha256File, stampFile } from '../storage/local.ts'
+import type { LoadedRecipe } from './load_recipe.ts'
+
+/** Opens the file whose bytes have a hash; null when it is not at hand. */
+export type FindFile = (file_sha256: string) => Promise<(() => Promise<Uint8Array>) | null>
+
+/**
+ * Files where `prepare` read them, as the hashes kept beside the shard set remember. A file that is gone or was
+ * changed since is not found.
+ */
+export async function filesOfShardSet(shardSet: string): Promise<FindFile> {
+  const paths = new Map<string, string[]>()
+  for (const folder of [shardSet, dirname(shardSet)]) {
+    const text = (await readTextIfExists(join(folder, 'private/source_hashes.jsonl'))) ?? ''
+    for (const line of text.split('\n')) {
+      const stamp = line === '' ? null : readStamp(line)
+      if (stamp) paths.set(stamp.sha256, [...(paths.get(stamp.sha256) ?? []), stamp.path])
+    }
+  }
+  return async (wanted) => {
+    for (const path of paths.get(wanted) ?? [])
+      if ((await stampFile(path)) !== null && (await sha256File(path)) === wanted) return opener(path, wanted)
+    return null
+  }
+}
+
+/** Files of a recipe's data set, found by hashing them one after the other, no further than needed. */
+export async function filesOfRecipe(loaded: LoadedRecipe, signal: AbortSignal): Promise<FindFile> {
+  const { recipe, root } = loaded
+  const { cases } = await readSource(recipe.data, recipe.task, root)
+  const unread = cases.flatMap((one) => one.images.map((image) => join(root, image))).reverse()
+  const paths = new Map<string, string>()
+  return async (wanted) => {
+    while (!paths.has(wanted) && unread.length > 0) {
+      signal.throwIfAborted()
+      const path = unread.pop()!
+      if ((await stampFile(path)) !== null) paths.set(await sha256File(path), path)
+    }
+    const path = paths.get(wanted)
+    return path === undefined ? null : opener(path, wanted)
+  }
+}
+
+function opener(path: string, wanted: string): () => Promise<Uint8Array> {
+  return async () => {
+    const bytes = await readBytes(path)
+    if (sha256(bytes) !== wanted)
+      throw new UserError(`${path} changed while it was being checked.\n  do: run the same command again.`)
+    return bytes
+  }
+}
+
+function readStamp(line: string): SourceStamp | null {
+  try {
+    return SourceStamp.safeParse(JSON.parse(line)).data ?? null
+  } catch {
+    return null // one file less that is found by itself; --data finds it
+  }
+}
