@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { initCommand } from './commands/init.ts'
-import { inspectCommand, inspectCommand } from './commands/inspect.ts'
+import { inspectCommand } from './commands/inspect.ts'
 import { packageCommand } from './commands/package.ts'
 import { predictCommand } from './commands/predict.ts'
 import { prepareCommand } from './commands/prepare.ts'
@@ -14,7 +14,6 @@ export const commands = {
   init: initCommand,
   inspect: inspectCommand,
   run: runCommand,
-  inspect: inspectCommand,
   prepare: prepareCommand,
   train: trainCommand,
   package: packageCommand,
