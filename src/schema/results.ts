@@ -16,6 +16,23 @@ export const PrepareResult = z.strictObject({
 })
 export type PrepareResult = z.infer<typeof PrepareResult>
 
+export const InitResult = z.strictObject({
+  recipe: z.string().describe('Absolute path, written unless `dry_run`.'),
+  dry_run: z.boolean(),
+  name: z.string(),
+  source: z.string(),
+  synthetic: z.boolean(),
+  cases: z.int().nullable().describe('Null where the data are still to be made.'),
+  patients: z.int().nullable(),
+  labels: z.record(z.string(), z.strictObject({ positive: z.int(), negative: z.int(), unknown: z.int() })),
+  skipped: z.int().describe('Files or rows left out.'),
+  recognised: z.array(z.string()),
+  please_check: z.array(z.string()),
+  warnings: z.array(z.string()),
+  text: z.string().describe('The recipe.'),
+})
+export type InitResult = z.infer<typeof InitResult>
+
 /** `prepare --slice i/n` */
 export const PrepareSliceResult = z.strictObject({
   slice: z.string(),

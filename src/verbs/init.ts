@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parse as parseYaml } from 'yaml'
 import { UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
+import type { InitResult } from '../schema/results.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
@@ -19,22 +20,7 @@ export interface InitOptions {
   dryRun: boolean
 }
 
-export interface InitResult {
-  /** Absolute path, written unless `dry_run`. */
-  recipe: string
-  dry_run: boolean
-  name: string
-  source: string
-  synthetic: boolean
-  cases: number | null
-  patients: number | null
-  labels: Record<string, { positive: number; negative: number; unknown: number }>
-  skipped: number
-  recognised: string[]
-  please_check: string[]
-  warnings: string[]
-  text: string
-}
+export type { InitResult } from '../schema/results.ts'
 
 /**
  * Looks at a folder, a table or the name of a data set that fiducial can make, and writes a commented recipe
