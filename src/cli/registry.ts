@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { evaluateCommand } from './commands/evaluate.ts'
 import { initCommand } from './commands/init.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { packageCommand } from './commands/package.ts'
@@ -16,6 +17,7 @@ export const commands = {
   run: runCommand,
   prepare: prepareCommand,
   train: trainCommand,
+  evaluate: evaluateCommand,
   package: packageCommand,
   predict: predictCommand,
   serve: serveCommand,

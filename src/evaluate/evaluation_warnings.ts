@@ -2,6 +2,11 @@ import type { LabelEvaluation } from '../schema/evaluation.ts'
 import type { Estimates } from './estimates.ts'
 import { MOST_UNDEFINED } from './interval.ts'
 
+/** Said wherever thresholds are judged on the cases that they were chosen on, and no others are known. */
+export const OPTIMISTIC =
+  'The operating point was chosen on these same predictions: sensitivity, specificity and what follows from them are ' +
+  'optimistic. AUROC and average precision are not affected.'
+
 /** One line a reason for metrics shown without an interval, and one for all subgroups together. */
 export function withheldWarnings(
   labels: readonly string[],

@@ -30,7 +30,7 @@ p { margin: 6px 0; max-width: 88ch; }
 .facts b { color: var(--text); font-weight: 600; }
 .use { font-size: 13px; color: var(--soft); border-top: 1px solid var(--line); margin-top: 14px; padding-top: 8px; max-width: none; }
 .alarm {
-  background: var(--alarm); color: var(--alarm-text); border-radius: 8px; padding: 14px 18px; margin: 0 0 22px;
+  background: var(--alarm); color: var(--alarm-text); border-radius: 8px; padding: 14px 18px; margin: 0 0 22px; max-width: none;
   font-size: 17px; font-weight: 600;
 }
 .alarm span { display: block; font-size: 14px; font-weight: 400; }

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import { type ReportInput, renderReport } from '../report/report.ts'
+import { Evaluation } from '../schema/evaluation.ts'
+import { writeAtomic } from '../storage/local.ts'
+import type { PredictionFiles } from './evaluate_tables.ts'
+import type { Io } from './io.ts'
+import type { LoadedRecipe } from './load_recipe.ts'
+
+export interface EvaluateOptions {
+  /** Part of a run's split, or of a recipe's; `all` for external data and others' predictions. */
+  split: Evaluation['split']
+  /** Attributes whose groups get metrics of their own, instead of the recipe's `evaluate.subgroups`. */
+  subgroups?: string[]
+  /** `evaluate.…=value` overrides. */
+  set?: readonly string[]
+  /** Folder for evaluation.json and report.html; a run's own go into the run. */
+  out?: string
+  /** Use a package without a passing certificate. */
+  allowFailed?: boolean
+}
+
+export type EvaluateTarget = { run: string } | { package: string; data: LoadedRecipe } | PredictionFiles
+
+/** What a kind of target gives: the evaluation, what its report shows besides, and where both go. */
+export interface Evaluated {
+  evaluation: Evaluation
+  report: Omit<ReportInput, 'evaluation'>
+  /** The target's own folder, unless it has none. */
+  dir: string | null
+  files: { evaluation: string; report: string }
+}
+
+/**
+ * Metrics with intervals, operating points, subgroups and a report, for a run, a package on a recipe's data, or others'
+ * predictions. A run's files are written into it (`evaluation.json` and `report.html` for validation,
+ * `evaluation-test.json` and `report-test.html` for test); others only into `out`.
+ *
+ * ```ts
+ * const { per_label } = await evaluate({ predictions: 'p.csv', labels: 'l.csv' }, { split: 'all' })
+ * ```
+ * @throws {UserError} for what the user can mend
+ */
+export async function evaluate(
+  target: EvaluateTarget,
+  options: EvaluateOptions,
+  io: Io,
+): Promise<Evaluation> {
+  const { evaluation, report, dir, files } = await evaluated(target, options, io)
+  Evaluation.parse(evaluation)
+  const out = options.out ?? dir
+  if (out !== null) {
+    await writeAtomic(join(out, files.evaluation), `${JSON.stringify(evaluation, null, 2)}\n`)
+    // The report last: whoever finds it newer than the evaluation knows that both are whole.
+    await writeAtomic(join(out, files.report), renderReport({ ...report, evaluation }))
+    io.log(`wrote ${join(out, files.evaluation)} and ${files.report}`)
+  }
+  return evaluation
+}
+
+/** The kind's module is loaded when it is needed: others' predictions start without Python, ONNX or sharp. */
+async function evaluated(target: EvaluateTarget, options: EvaluateOptions, io: Io): Promise<Evaluated> {
+  if ('run' in target) return (await import('./evaluate_run.ts')).evaluateRun(target.run, options, io)
+  if ('package' in target)
+    return (await import('./evaluate_package.ts')).evaluatePackage(target.package, target.data, options, io)
+  return (await import('./evaluate_tables.ts')).evaluateTables(target, options, io)
+}

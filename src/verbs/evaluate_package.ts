@@ -1,0 +1,177 @@
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { evaluatePredictions } from '../evaluate/evaluate.ts'
+import { OPTIMISTIC } from '../evaluate/evaluation_warnings.ts'
+import { preprocess } from '../imaging/preprocess.ts'
+import { type LoadedPackage, loadPackage } from '../package/load.ts'
+import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { assignSplit } from '../prepare/split.ts'
+import type { Case, SplitPart } from '../schema/case.ts'
+import { StoppedError, UserError } from '../schema/errors.ts'
+import type { Prediction } from '../schema/prediction.ts'
+import { readSource, type SourceData } from '../sources/read.ts'
+import { count, firstFew } from '../sources/source_data.ts'
+import { readBytes } from '../storage/local.ts'
+import type { Evaluated, EvaluateOptions } from './evaluate.ts'
+import { isSynthetic } from './evaluate_run.ts'
+import type { Io } from './io.ts'
+import type { LoadedRecipe } from './load_recipe.ts'
+import { reportImages } from './report_images.ts'
+
+/**
+ * Evaluates a package on the data of a recipe, external data above all. Scores are what the package serves: raw files
+ * through its own preprocessing, no Python. Its operating points are applied unchanged.
+ *
+ * @throws {UserError} when the labels do not fit, no file can be read, or the split is one that only `prepare` knows
+ */
+export async function evaluatePackage(
+  packageDir: string,
+  data: LoadedRecipe,
+  options: EvaluateOptions,
+  io: Io,
+): Promise<Evaluated> {
+  const { recipe, root } = data
+  const loaded = await loadPackage(packageDir, { allowFailed: options.allowFailed ?? false })
+  try {
+    const { model, digest } = loaded
+    const labels = sharedLabels(loaded, recipe.task.labels, recipe.task.exclusive)
+    const source = await readSource(recipe.data, recipe.task, root)
+    const cases = casesOf(source, data, options.split)
+    const { predictions, failed } = await predictCases(cases, root, loaded, io)
+    if (predictions.length === 0)
+      throw new UserError(`None of the ${count(cases.length, 'case')} could be scored: ${failed[0]!.reason}`)
+    const isFixed = model.task.exclusive || labels.some((label) => model.operating_points[label])
+    const warnings = [
+      ...loaded.warnings,
+      ...trainedOnWarning(loaded, data),
+      ...notMeasuredWarnings(loaded, labels, source, failed),
+      ...(isFixed ? [] : [OPTIMISTIC]),
+      ...(options.split === 'test'
+        ? ['Openings of a test split are counted for runs only, not for packages.']
+        : []),
+    ]
+    const { operating_point, ...config } = recipe.evaluate
+    const evaluation = evaluatePredictions(predictions, {
+      ...config,
+      ...(options.subgroups && { subgroups: options.subgroups }),
+      task: { labels, exclusive: model.task.exclusive },
+      source: `package ${model.name} ${digest.slice(0, 12)} on ${recipe.name}`,
+      split: options.split,
+      ...(isFixed && { operating_points: only(model.operating_points, labels) }),
+      rule: operating_point,
+      chosen_on: 'these predictions',
+      test_openings: 0,
+      warnings,
+    })
+    const files = new Map(cases.map((one) => [one.case_id, join(root, one.images[0]!)]))
+    const images = await reportImages(predictions, evaluation, async (case_id) =>
+      preprocess(await readBytes(files.get(case_id)!), model.preprocess),
+    )
+    return {
+      evaluation,
+      report: {
+        title: `${model.name} on ${recipe.name}`,
+        images,
+        synthetic: source.synthetic || model.synthetic || isSynthetic(recipe, predictions),
+      },
+      dir: null,
+      files: { evaluation: 'evaluation.json', report: 'report.html' },
+    }
+  } finally {
+    await loaded.close()
+  }
+}
+
+function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclusive: boolean): string[] {
+  const { labels, exclusive } = loaded.model.task
+  const shared = labels.filter((label) => wanted.includes(label))
+  const fits = exclusive ? isExclusive && shared.length === labels.length : shared.length > 0
+  if (fits) return shared
+  throw new UserError(
+    `The labels of the data do not fit the package.\n` +
+      `  package: ${labels.join(', ')}${exclusive ? ' (exclusive)' : ''}\n` +
+      `  recipe:  ${wanted.join(', ')}${isExclusive ? ' (exclusive)' : ''}\n` +
+      `  do: name ${exclusive ? 'all of these' : 'the same findings'} in task.labels; data.source.labels maps values to them.`,
+  )
+}
+
+/**
+ * The cases of a part. A part that is drawn at random depends on what `prepare` found in the files; drawing it again
+ * from the table alone could put training patients into the test split.
+ */
+function casesOf(source: SourceData, { recipe }: LoadedRecipe, part: SplitPart | 'all'): Case[] {
+  if (part === 'all') return source.cases
+  const { split } = recipe.data
+  if (!('column' in split || 'official' in split) || (split.val > 0 && part !== 'test'))
+    throw new UserError(
+      `The ${part} part of this recipe is drawn at random; only its shard set knows it.\n` +
+        `  do: --split all evaluates every case of external data; "fiducial evaluate <run> --split ${part}" a run's own part.`,
+    )
+  const { parts } = assignSplit(source.cases, split)
+  const cases = source.cases.filter((_, i) => parts[i] === part)
+  if (cases.length === 0) throw new UserError(`The data have no ${part} cases.\n  do: try --split all.`)
+  return cases
+}
+
+async function predictCases(
+  cases: readonly Case[],
+  root: string,
+  loaded: LoadedPackage,
+  io: Io,
+): Promise<{ predictions: Prediction[]; failed: { file: string; reason: string }[] }> {
+  const files = cases.map(
+    ({ case_id, images }): InputFile => ({
+      name: case_id,
+      case_id,
+      read: () => readBytes(join(root, images[0]!)),
+    }),
+  )
+  const byId = new Map(cases.map((one) => [one.case_id, one]))
+  const predictions: Prediction[] = []
+  const failed: { file: string; reason: string }[] = []
+  for await (const one of predictFiles(files, loaded, { signal: io.signal })) {
+    if ('reason' in one) failed.push(one)
+    else {
+      const { case_id, patient_id, labels, attributes } = byId.get(one.case_id)!
+      predictions.push({ case_id, patient_id, labels, logits: {}, scores: one.scores, attributes })
+    }
+    io.progress?.(`${predictions.length + failed.length} of ${cases.length} cases scored`)
+  }
+  if (io.signal.aborted) throw new StoppedError('Stopped; nothing was written. The same command starts over.')
+  return { predictions, failed }
+}
+
+function trainedOnWarning({ model }: LoadedPackage, { recipe }: LoadedRecipe): string[] {
+  const trained = model.provenance.recipe as { data?: { root?: unknown; source?: unknown } } | null
+  const same =
+    trained?.data !== undefined &&
+    trained.data.root === recipe.data.root &&
+    isDeepStrictEqual(trained.data.source, recipe.data.source)
+  return same ? ['The package was trained on this very data set: cases it has seen flatter the numbers.'] : []
+}
+
+function notMeasuredWarnings(
+  { model }: LoadedPackage,
+  labels: readonly string[],
+  source: SourceData,
+  failed: readonly { file: string; reason: string }[],
+): string[] {
+  const unlabelled = model.task.labels.filter((label) => !labels.includes(label))
+  const lost = [...source.skipped, ...failed]
+  return [
+    ...source.warnings,
+    ...(unlabelled.length > 0
+      ? [`Not evaluated, the data have no such label: ${unlabelled.join(', ')}.`]
+      : []),
+    ...(lost.length > 0
+      ? [
+          `${count(lost.length, 'case')} could not be read and ${lost.length === 1 ? 'is' : 'are'} in no number: ` +
+            `${firstFew(lost.map(({ file }) => file))}.`,
+        ]
+      : []),
+  ]
+}
+
+function only<T>(record: Readonly<Record<string, T>>, keys: readonly string[]): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => keys.includes(key)))
+}

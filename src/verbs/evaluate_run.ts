@@ -1,0 +1,165 @@
+import { join } from 'node:path'
+import { evaluatePredictions } from '../evaluate/evaluate.ts'
+import { readLines } from '../prepare/staging.ts'
+import { runEngine } from '../python/engine.ts'
+import { settleEvents } from '../runs/events.ts'
+import { RUN_FILES } from '../runs/folder.ts'
+import { type RunRecord, readRun } from '../runs/read.ts'
+import type { SplitPart } from '../schema/case.ts'
+import { UserError } from '../schema/errors.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import { parse } from '../schema/parse.ts'
+import { Prediction } from '../schema/prediction.ts'
+import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
+import { SplitTable } from '../schema/shard_set.ts'
+import { readTextIfExists } from '../storage/local.ts'
+import type { Evaluated, EvaluateOptions } from './evaluate.ts'
+import type { Io } from './io.ts'
+import { loadRecipe } from './load_recipe.ts'
+import { reportImages, shardImages } from './report_images.ts'
+import { countTestOpenings, noteTestOpening } from './test_openings.ts'
+
+/**
+ * Evaluates a run's best checkpoint on one part of its split. Operating points are chosen on validation and applied
+ * unchanged to any other part. Opening the test split is noted in the run before anything of it is seen.
+ *
+ * @throws {UserError} when the run has no validation predictions yet, or the part has no cases
+ */
+export async function evaluateRun(runDir: string, options: EvaluateOptions, io: Io): Promise<Evaluated> {
+  const run = await readRun(runDir)
+  const part = options.split
+  if (part === 'all')
+    throw new UserError(
+      'A run is evaluated on one part of its split: --split val, test or train.\n' +
+        '  do: for other data, evaluate its package with --data other.yaml --split all.',
+    )
+  const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), evaluateOverrides(options.set ?? []))
+  const config = { ...recipe.evaluate, ...(options.subgroups && { subgroups: options.subgroups }) }
+  const split = await readSplit(run)
+  const warnings = leakWarnings(split)
+  const val = await validationPredictions(run)
+  if (part !== 'val' && split && split.cases[part] === 0)
+    throw new UserError(
+      `The split of ${run.id} has no ${part} cases.\n  do: evaluate other data with the run's package and --data.`,
+    )
+  const measure = (
+    predictions: readonly Prediction[],
+    more: Partial<Parameters<typeof evaluatePredictions>[1]>,
+  ) => evaluatePredictions(predictions, { ...measureOptions(run, config), warnings, ...more })
+  const onVal = measure(val, { split: 'val', test_openings: await countTestOpenings(run.dir) })
+  const { predictions, evaluation } =
+    part === 'val'
+      ? { predictions: val, evaluation: onVal }
+      : await measureOther(run, part, onVal, measure, io)
+  const load = await shardImages(run.config.data.shard_set, run.config.data.set_id)
+  if (load === null) io.log(`The shard set ${run.config.data.shard_set} is gone: the report shows no images.`)
+  const suffix = part === 'val' ? '' : `-${part}`
+  return {
+    evaluation,
+    report: {
+      title: run.id,
+      events: settleEvents(run.events),
+      run: run.config,
+      images: load === null ? [] : await reportImages(predictions, evaluation, load),
+      synthetic: isSynthetic(recipe, predictions),
+    },
+    dir: run.dir,
+    files: { evaluation: `evaluation${suffix}.json`, report: `report${suffix}.html` },
+  }
+}
+
+/** Of a run only `evaluate` can still be changed: everything else has shaped its weights. */
+function evaluateOverrides(overrides: readonly string[]): readonly string[] {
+  const other = overrides.find((override) => !override.startsWith('evaluate.'))
+  if (other === undefined) return overrides
+  throw new UserError(`--set ${other}: of a finished run only evaluate.* can be set.`)
+}
+
+function measureOptions(run: RunRecord, config: EvaluateConfig) {
+  const { operating_point: rule, bootstrap, confidence, seed, subgroups } = config
+  return {
+    task: run.config.task,
+    source: run.id,
+    split: 'val' as Evaluation['split'],
+    rule,
+    chosen_on: 'val',
+    bootstrap,
+    confidence,
+    seed,
+    subgroups,
+    test_openings: 0,
+  }
+}
+
+async function measureOther(
+  run: RunRecord,
+  part: Exclude<SplitPart, 'val'>,
+  onVal: Evaluation,
+  measure: (
+    predictions: readonly Prediction[],
+    more: Partial<Parameters<typeof evaluatePredictions>[1]>,
+  ) => Evaluation,
+  io: Io,
+) {
+  const step = run.best?.step ?? null
+  const test_openings =
+    part === 'test'
+      ? await noteTestOpening(run.dir, { time: io.now().toISOString(), step })
+      : onVal.test_openings
+  if (part === 'test')
+    io.log(
+      test_openings === 1
+        ? 'Opening the test split, for the first time.'
+        : `Opening the test split, for the ${ordinal(test_openings)} time: each look weakens it as evidence.`,
+    )
+  const out = join(run.dir, RUN_FILES.predictions, `${part}.jsonl`)
+  const args = ['--run-dir', run.dir, '--checkpoint', 'best', '--part', part, '--out', out]
+  await runEngine('predict', args, { signal: io.signal, onLog: io.log })
+  const predictions = (await readLines(out, Prediction)) ?? []
+  const { operating_points } = onVal
+  return { predictions, evaluation: measure(predictions, { split: part, operating_points, test_openings }) }
+}
+
+async function validationPredictions(run: RunRecord): Promise<Prediction[]> {
+  const predictions = await readLines(join(run.dir, RUN_FILES.valPredictions), Prediction)
+  if (predictions !== null && predictions.length > 0) return predictions
+  throw new UserError(
+    `${run.id} has no validation predictions: its training has not finished (${run.status}).\n` +
+      '  do: run "fiducial train" with its recipe; it resumes.',
+  )
+}
+
+async function readSplit({ config: { data } }: RunRecord): Promise<SplitTable | null> {
+  const path = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.json')
+  const text = await readTextIfExists(path)
+  return text === null ? null : parse(SplitTable, JSON.parse(text), path)
+}
+
+/** What training went on despite, because the recipe allows it. */
+function leakWarnings(split: SplitTable | null): string[] {
+  const shared = (split?.leaks ?? []).filter(({ splits }) => splits.length > 1)
+  if (shared.length === 0) return []
+  const kinds = new Map<string, number>()
+  for (const { kind } of shared) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  const words: Record<string, string> = {
+    same_patient: 'patients are in more than one part',
+    same_bytes: 'images are in more than one part with equal bytes',
+  }
+  const found = [...kinds].map(([kind, n]) => `${n} ${words[kind] ?? kind}`)
+  return [
+    `The split leaks: ${found.join(', ')}. Training was allowed by data.allow_leaks; these numbers flatter.`,
+  ]
+}
+
+/** Made by a generator: the recipe names it, or its cases carry its mark. */
+export function isSynthetic(recipe: Recipe, predictions: readonly Prediction[]): boolean {
+  return (
+    recipe.data.source.kind === 'phantom' ||
+    predictions.some(({ attributes }) => attributes.synthetic === 'yes')
+  )
+}
+
+function ordinal(n: number): string {
+  const ending = n % 100 >= 11 && n % 100 <= 13 ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th')
+  return `${n}${ending}`
+}

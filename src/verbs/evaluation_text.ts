@@ -1,0 +1,2 @@
+/** For the command line, which prints results before it knows any room but this one. */
+export { evaluationTable as evaluationText } from '../report/terminal_table.ts'
