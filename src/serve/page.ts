@@ -9,14 +9,14 @@ export interface PageFile {
 
 /**
  * The plain page at `/`: three files of its own and nothing from anywhere else; the policy makes the browser hold
- * it to that. `blob:` is for previews of dropped images.
+ * it to that. `blob:` is for previews of dropped images, `data:` for an empty icon.
  */
 export async function pageFiles(): Promise<PageFile[]> {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    'img-src blob:',
+    'img-src blob: data:',
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",

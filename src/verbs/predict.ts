@@ -79,10 +79,17 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
       .sort()
     for (const name of inside) files.push(inputFile(join(path, name), withoutExtension(name)))
   }
-  if (files.length > 0) return files
+  if (files.length > 0) return withDistinctIds(files)
   throw new UserError(
     `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif or .webp files.`,
   )
+}
+
+/** `a.png` and `a.tif` of one folder would both be case `a`: such names keep their extension. */
+function withDistinctIds(files: readonly InputFile[]): InputFile[] {
+  const counts = new Map<string, number>()
+  for (const { case_id } of files) counts.set(case_id!, (counts.get(case_id!) ?? 0) + 1)
+  return files.map((file) => (counts.get(file.case_id!)! > 1 ? { ...file, case_id: file.name } : file))
 }
 
 function inputFile(path: string, case_id: string): InputFile {

@@ -46,7 +46,8 @@ function table({ predictions, failed }: PredictResult): string {
       .join('  ')
       .trimEnd()
   const lines = predictions.length > 0 ? [line(header), ...rows.map(line)] : []
-  for (const { file, reason } of failed) lines.push(`failed: ${printable(file)}: ${printable(reason)}`)
+  for (const { file, reason } of failed)
+    lines.push(`failed: ${printable(file)}: ${printable(reason.replaceAll(/\s+/g, ' '))}`)
   if (predictions.some((p) => Object.values(p.decisions).some(Boolean)))
     lines.push('', '+ at or above the operating point. Research use, not a diagnosis.')
   return lines.join('\n')
