@@ -101,8 +101,14 @@ const TEXTS: readonly (readonly [pattern: RegExp, name: string, advice: string])
 
 function textKind(bytes: Uint8Array): [name: string, advice: string] | null {
   const head = bytes.subarray(0, 1024)
-  if (head.some((b) => b === 0 || (b < 32 && b !== 9 && b !== 10 && b !== 12 && b !== 13))) return null
-  const text = new TextDecoder().decode(head).replace(/^\uFEFF/, '')
+  if (head.some((b) => b < 32 && b !== 9 && b !== 10 && b !== 12 && b !== 13)) return null
+  let text: string
+  try {
+    // Streaming, since the head may end within a character. A byte order mark is dropped.
+    text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+  } catch {
+    return null
+  }
   const kind = TEXTS.find(([pattern]) => pattern.test(text))
   return kind ? [kind[1], kind[2]] : ['text', 'leave the case out, or give the image that belongs there.']
 }
