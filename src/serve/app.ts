@@ -79,21 +79,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: true,
     routerOptions: { maxParamLength: 200 },
     onProtoPoisoning: 'error',
+    // A path that cannot even be decoded comes here before any hook.
+    frameworkErrors: (error, request, reply) => {
+      startAnswer(request, reply)
+      sendError(toHttpError(error, limits), request, reply)
+    },
   })
   await app.register(multipart, { throwFileSizeLimit: true })
   app.removeContentTypeParser(['application/json', 'text/plain'])
   for (const type of [/^image\//, 'application/octet-stream'])
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.decorateRequest('note')
-  app.addHook('onRequest', async (request, reply) => {
-    request.note = {}
-    reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    })
-  })
+  app.addHook('onRequest', async (request, reply) => startAnswer(request, reply))
   app.addHook('onResponse', async (request, reply) => {
     log?.(logRecord(request, reply))
   })
@@ -188,6 +185,16 @@ function describeModels(models: ReadonlyMap<string, Served>): ServedModel[] {
     input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: FORMATS },
     warnings,
   }))
+}
+
+function startAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  request.note = {}
+  reply.headers({
+    'x-request-id': request.id,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+  })
 }
 
 function sendError(told: HttpError, request: FastifyRequest, reply: FastifyReply) {
