@@ -30,13 +30,30 @@ export const CsvSource = z.strictObject({
     .describe(
       "Column of image paths, relative to data.root; or a folder's files by stem when they lack an extension.",
     ),
-  images_dir: z.string().default('').describe('Folder below data.root that image paths are relative to.'),
+  images_dir: z
+    .string()
+    .default('')
+    .describe(
+      "Folder below data.root that image paths are relative to; with * for several, e.g. 'images_*/images'.",
+    ),
   case_id: z.string().optional().describe('Column of case ids; else the image path without its extension.'),
   patient: z
-    .string()
+    .union([
+      z.string(),
+      z.strictObject({
+        column: z.string(),
+        pattern: z
+          .string()
+          .describe(
+            "Regular expression on its cells whose first group is the patient id, e.g. '(patient\\\\d+)'.",
+          ),
+      }),
+    ])
     .nullable()
     .default(null)
-    .describe('Column of patient ids; null treats every image as its own patient and warns.'),
+    .describe(
+      'Column of patient ids, or a pattern on a column; null treats every image as its own patient and warns.',
+    ),
   study: z.string().optional().describe('Column of study ids.'),
   labels: LabelColumns,
   attributes: z.array(z.string()).default([]).describe('Columns kept as attributes, for subgroups.'),

@@ -218,6 +218,20 @@ test('a stem that two files match is skipped, naming both', async () => {
   assert.match(skipped[0]!.reason, /Several files match: a\.jpg, a\.png/)
 })
 
+test('images_dir with * looks in several folders; an image in two of them is skipped', async () => {
+  const { cases, skipped } = await read({
+    csv: 'file,patient,label\na,1,normal\nb,2,pneumonia\nc,3,normal\n',
+    images: ['part_1/x/a.png', 'part_2/x/b.png', 'part_1/x/c.png', 'part_2/x/c.png', 'other/x/a.png'],
+    source: { images_dir: 'part_*/x' },
+  })
+  assert.deepEqual(
+    cases.map((c) => c.case_id),
+    ['part_1/x/a', 'part_2/x/b'],
+  )
+  assert.match(skipped[0]!.reason, /several folders: part_1\/x\/c\.png, part_2\/x\/c\.png/)
+  await assert.rejects(read({ csv: TWO, source: { images_dir: 'img*' } }), /no folder matches img\*/)
+})
+
 test('names in another Unicode form and with backslashes are found', async () => {
   const { cases } = await read({
     csv: 'file,patient,label\nMu\u0308ller.png,1,normal\nsub\\b.png,2,pneumonia\n',
@@ -330,7 +344,7 @@ test('images that differ in the extension alone stay apart', async () => {
 
 test('an absent patient column is an error; none named is a warning', async () => {
   await assert.rejects(
-    read({ csv: TWO, source: { patient: 'patiant' } }),
+    read({ csv: TWO, images: ['a.png'], source: { patient: 'patiant' } }),
     /no column "patiant"; did you mean "patient"/,
   )
   const { cases, warnings } = await read({ csv: TWO, images: ['a.png', 'b.png'], source: { patient: null } })
@@ -339,6 +353,18 @@ test('an absent patient column is an error; none named is a warning', async () =
     ['a', 'b'],
   )
   assert.match(warnings.join(), /every image is its own patient.*Columns: file, patient, label/)
+})
+
+test('a pattern on a column finds the patient in it', async () => {
+  const { cases } = await read({
+    csv: 'file,label\npatient7/a.png,normal\npatient8/b.png,pneumonia\n',
+    images: ['patient7/a.png', 'patient8/b.png'],
+    source: { patient: { column: 'file', pattern: '(patient\\d+)/' } },
+  })
+  assert.deepEqual(
+    cases.map((c) => c.patient_id),
+    ['patient7', 'patient8'],
+  )
 })
 
 test('empty patient cells count as patients of their own, with a warning', async () => {

@@ -3,9 +3,10 @@ import type { Attributes, Case, SplitPart } from '../schema/case.ts'
 import type { CsvSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { defaultCaseIds } from './case_ids.ts'
-import { imageFinder, pathBelowRoot } from './image_files.ts'
+import { findInFolders, imageFinder, imageFolders, pathBelowRoot } from './image_files.ts'
 import { readLabels } from './label_cells.ts'
 import { partNamed } from './part_names.ts'
+import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 import { columnIndex, readTable, type Table } from './table.ts'
 
@@ -23,6 +24,7 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
   const parts = 'column' in data.split ? readParts(data.split.column, table, warnings) : undefined
   const cell = cellReader(source, table)
   const { images, skipped } = await findImages(source, table, root)
+  const patients = readPatients(source, table, images, warnings)
 
   const used = table.rows.map((_, i) => i).filter((i) => images[i] !== undefined)
   const ids = defaultCaseIds(
@@ -37,7 +39,7 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
       line: row.line,
       case: {
         case_id: id,
-        patient_id: cell.patient(row.cells) || id,
+        patient_id: patients[i] || id,
         ...(study ? { study_id: study } : {}),
         images: [images[i]!],
         labels: labels[i]!,
@@ -46,7 +48,6 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
       },
     }
   })
-  warnAboutPatients(source, table, used, cell.patient, warnings)
   return {
     cases: mergeRepeats(rows, table.name, warnings),
     labels: [...task.labels],
@@ -70,16 +71,21 @@ function cellReader(source: CsvSource, table: Table) {
   }
   return {
     case_id: reader(source.case_id, 'case_id'),
-    patient: reader(source.patient, 'patient'),
     study: reader(source.study, 'study'),
   }
 }
 
 async function findImages(source: CsvSource, table: Table, root: string) {
   const index = columnIndex(table, source.image, 'data.source.image')
-  const named = table.rows.map(({ cells }) => cells[index] ?? '')
-  const paths = named.map((cell) => (cell === '' ? '' : pathBelowRoot(root, source.images_dir, cell)))
-  const outside = table.rows.filter((_, i) => paths[i] === null)
+  const folders = await imageFolders(root, source.images_dir)
+  if (folders.length === 0)
+    throw new UserError(
+      `data.source.images_dir: no folder matches ${source.images_dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
+    )
+  const paths = table.rows.map(({ cells }) =>
+    cells[index] ? folders.map((folder) => pathBelowRoot(root, folder, cells[index]!)) : [],
+  )
+  const outside = table.rows.filter((_, i) => paths[i]!.includes(null))
   if (outside.length > 0) {
     const shown = outside.map((row) => `line ${row.line}: ${row.cells[index]}`)
     throw new UserError(
@@ -90,9 +96,10 @@ async function findImages(source: CsvSource, table: Table, root: string) {
   const find = imageFinder(root)
   const images: (string | undefined)[] = []
   const skipped: SourceData['skipped'] = []
-  for (const [i, path] of paths.entries()) {
+  for (const [i, candidates] of paths.entries()) {
+    const path = candidates[0]
     const found = path
-      ? await find(path)
+      ? await findInFolders(find, candidates as string[])
       : {
           missing: `The image column is empty on line ${table.rows[i]!.line}. Name the file, or take the row out.`,
         }
@@ -148,24 +155,31 @@ function readParts(column: string, table: Table, warnings: string[]): (SplitPart
   return parts
 }
 
-function warnAboutPatients(
+/** A row's patient, or null where it counts as its own. */
+function readPatients(
   source: CsvSource,
   table: Table,
-  used: readonly number[],
-  patient: (cells: readonly string[]) => string,
+  images: readonly (string | undefined)[],
   warnings: string[],
-): void {
+): (string | null)[] {
   if (source.patient === null) {
     warnings.push(
       `No patient column is named (data.source.patient), so every image is its own patient: images of one patient may land on both sides of the split and flatter the result. Columns: ${firstFew(table.columns, 20)}.`,
     )
-    return
+    return []
   }
-  const empty = used.filter((i) => patient(table.rows[i]!.cells) === '')
+  const isColumn = typeof source.patient === 'string'
+  const column = typeof source.patient === 'string' ? source.patient : source.patient.column
+  const index = columnIndex(table, column, `data.source.patient${isColumn ? '' : '.column'}`)
+  const cells = table.rows.map((row) => row.cells[index] ?? '')
+  if (typeof source.patient !== 'string')
+    return patientPattern(source.patient.pattern, cells, 'data.source.patient.pattern', warnings)
+  const empty = table.rows.filter((_, i) => images[i] !== undefined && cells[i] === '')
   if (empty.length > 0)
     warnings.push(
-      `${count(empty.length, 'row')} of ${table.name} ${empty.length === 1 ? 'has' : 'have'} no patient id in column "${source.patient}"; each such image counts as its own patient (lines ${firstFew(empty.map((i) => String(table.rows[i]!.line)))}).`,
+      `${count(empty.length, 'row')} of ${table.name} ${empty.length === 1 ? 'has' : 'have'} no patient id in column "${column}"; each such image counts as its own patient (lines ${firstFew(empty.map((row) => String(row.line)))}).`,
     )
+  return cells
 }
 
 /** Keeps the first of rows that say the same of the same image. */

@@ -6,6 +6,7 @@ import { defaultCaseIds } from './case_ids.ts'
 import { walkFolder } from './folder_walk.ts'
 import { unreadFormat } from './image_files.ts'
 import { partNamed } from './part_names.ts'
+import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 
 /**
@@ -45,20 +46,16 @@ export async function readFolder(source: FolderSource, { task, root }: SourceReq
     inClass.map(({ name }) => name!),
   )
 
-  const patientOf = patientReader(
-    source.patient,
-    inClass.map(({ path }) => path),
-    warnings,
-  )
-  const ids = defaultCaseIds(
-    inClass.map(({ path }) => path),
-    warnings,
-  )
+  const paths = inClass.map(({ path }) => path)
+  if (source.patient === null) warnings.push(NO_PATTERN)
+  const patients =
+    source.patient === null ? [] : patientPattern(source.patient, paths, 'data.source.patient', warnings)
+  const ids = defaultCaseIds(paths, warnings)
   const cases = inClass.map(({ path, part, name }, i): Case => {
     const labels: Labels = Object.fromEntries(task.labels.map((label) => [label, label === name ? 1 : 0]))
     return {
       case_id: ids[i]!,
-      patient_id: patientOf(path) ?? ids[i]!,
+      patient_id: patients[i] ?? ids[i]!,
       images: [path],
       labels,
       attributes: {},
@@ -119,38 +116,5 @@ function assertClasses(source: FolderSource, labels: readonly string[], names: r
     )
 }
 
-function patientReader(pattern: string | null, paths: readonly string[], warnings: string[]) {
-  if (pattern === null) {
-    warnings.push(
-      "No patient pattern is given (data.source.patient), so every image is its own patient: images of one patient may land on both sides of the split and flatter the result. If file names or folders carry patient ids, write a regular expression such as '(patient\\d+)'.",
-    )
-    return () => undefined
-  }
-  let expression: RegExp
-  try {
-    expression = new RegExp(pattern, 'u')
-  } catch (cause) {
-    throw new UserError(`data.source.patient is not a regular expression: ${(cause as Error).message}`, {
-      cause,
-    })
-  }
-  if (new RegExp(`${pattern}|`, 'u').exec('')!.length < 2)
-    throw new UserError(
-      `data.source.patient: ${pattern} has no group, so nothing says which part is the patient id.\n  do: put parentheses around that part, e.g. '(patient\\d+)'.`,
-    )
-  const patientOf = (path: string) =>
-    expression
-      .exec(path)
-      ?.slice(1)
-      .find((group) => group)
-  const unmatched = paths.filter((path) => patientOf(path) === undefined)
-  if (unmatched.length === paths.length)
-    throw new UserError(
-      `data.source.patient: ${pattern} matches none of the ${paths.length} paths, e.g. ${firstFew(paths, 3)}.\n  do: mend the expression; it is matched against the path below data.root.`,
-    )
-  if (unmatched.length > 0)
-    warnings.push(
-      `data.source.patient matches all but ${count(unmatched.length, 'path')}; each of those counts as its own patient: ${firstFew(unmatched)}.`,
-    )
-  return patientOf
-}
+const NO_PATTERN =
+  "No patient pattern is given (data.source.patient), so every image is its own patient: images of one patient may land on both sides of the split and flatter the result. If file names or folders carry patient ids, write a regular expression such as '(patient\\d+)'."

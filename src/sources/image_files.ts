@@ -93,6 +93,43 @@ export function imageFinder(root: string): ImageFinder {
   return find
 }
 
+/** As `imageFinder`, in the first of several folders; an image in two of them is ambiguous. */
+export async function findInFolders(find: ImageFinder, paths: readonly string[]): Promise<FoundImage> {
+  const tried = await Promise.all(paths.map(find))
+  const found = tried.filter((one) => 'path' in one)
+  if (found.length <= 1) return found[0] ?? tried[0] ?? { missing: 'No folder matches images_dir.' }
+  return {
+    missing: `It lies in several folders: ${found.map((one) => one.path).join(', ')}. Name the folder in the table, or remove all but one.`,
+  }
+}
+
+/** Folders that `images_dir` stands for: itself, or those that match where it holds *, sorted. */
+export async function imageFolders(root: string, pattern: string): Promise<string[]> {
+  if (!pattern.includes('*')) return [pattern]
+  let folders = ['']
+  for (const segment of posix.normalize(pattern).split('/')) {
+    const matches = new RegExp(
+      `^${segment
+        .split('*')
+        .map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&'))
+        .join('.*')}$`,
+    )
+    const next: string[] = []
+    for (const folder of folders) {
+      if (!segment.includes('*')) {
+        next.push(posix.join(folder, segment))
+        continue
+      }
+      const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => [])
+      for (const entry of entries)
+        if (!entry.isFile() && !entry.name.startsWith('.') && matches.test(entry.name))
+          next.push(posix.join(folder, entry.name))
+    }
+    folders = next
+  }
+  return folders.sort()
+}
+
 interface FolderListing {
   files: Set<string>
   /** Image names and their stems, in NFC, to the names as they are on disk. */

@@ -116,11 +116,10 @@ async function sniffFile(path: string): Promise<Draft> {
   if ((CHESTXRAY14_TABLES as readonly string[]).includes(name)) return sniffChestXray14(root)
   const table = await readTable(path)
   if (isMhist(table)) return sniffMhist(root)
-  for (const candidate of [root, dirname(root)]) {
-    const contents = await walkFolder(candidate)
-    const draft = await sniffTable(table, posix.relative(candidate, path), candidate, contents)
-    if (draft) return draft
-  }
+  const draft =
+    (await sniffTable(table, name, root, foldersOf(await walkFolder(root)))) ??
+    (await sniffFromParent(table, name, root))
+  if (draft) return draft
   throw new UserError(
     `No column of ${name} names images that are there.\n  columns found: ${table.columns.map((c) => JSON.stringify(c)).join(', ')}\n  looked below: ${dirname(root)}\n` +
       '  do: put the table beside the images, with a column of their paths relative to it.',
@@ -143,12 +142,14 @@ async function sniffFolder(folder: string): Promise<Draft> {
 /** The table, among those at most a folder deep, of which most cells are found as images. */
 async function sniffTables(root: string, contents: FolderContents): Promise<Draft | null> {
   const files = contents.others.filter((file) => /\.(csv|tsv)$/i.test(file) && file.split('/').length <= 2)
+  const folders = foldersOf(contents)
   const drafts: { draft: Draft; rows: number; file: string }[] = []
   const failures: UserError[] = []
   for (const file of files.slice(0, 20)) {
     try {
       const table = await readTable(join(root, file))
-      const draft = await sniffTable(table, file, root, contents)
+      const draft =
+        (await sniffTable(table, file, root, folders)) ?? (await sniffFromParent(table, file, root))
       if (draft) drafts.push({ draft, rows: table.rows.length, file })
     } catch (cause) {
       if (!(cause instanceof UserError)) throw cause
@@ -168,18 +169,28 @@ async function sniffTables(root: string, contents: FolderContents): Promise<Draf
   return best.draft
 }
 
+/** Folders of images and those above them, the nearest to the root first; past 200 a table would name them itself. */
+function foldersOf(contents: FolderContents): string[] {
+  const folders = new Set([''])
+  for (const image of contents.images)
+    for (let at = posix.dirname(image); at !== '.' && !folders.has(at); at = posix.dirname(at))
+      folders.add(at)
+  return [...folders].sort((a, b) => a.split('/').length - b.split('/').length).slice(0, 200)
+}
+
+/** A table whose paths start with the name of the folder it lies in, as CheXpert's do. */
+function sniffFromParent(table: Table, file: string, folder: string): Promise<Draft | null> {
+  return sniffTable(table, `${basename(folder)}/${file}`, dirname(folder), [''])
+}
+
 async function sniffTable(
   table: Table,
   file: string,
   root: string,
-  contents: FolderContents,
+  folders: readonly string[],
 ): Promise<Draft | null> {
   if (table.rows.length === 0) return null
-  const folders = new Set([''])
-  for (const image of contents.images)
-    for (let at = posix.dirname(image); at !== '.' && at !== '/'; at = posix.dirname(at)) folders.add(at)
-  const nearRoot = [...folders].sort((a, b) => a.split('/').length - b.split('/').length).slice(0, 200)
-  const column = await guessImageColumn(table, root, nearRoot, imageFinder(root))
+  const column = await guessImageColumn(table, root, folders, imageFinder(root))
   if (!column) return null
   const guess = guessColumns(table, column.image)
   const { labels } = guess

@@ -12,24 +12,33 @@ const SERIES = '[^/]*\\d[^/]*?'
 /**
  * A pattern that finds the patient in the paths, or null when no pattern is clear. Clear is: it matches nearly all
  * paths, some patients have several images, and none has most of them.
+ *
+ * @param classDepth folders down to the class; a folder below may be a patient's. Null where folders tell nothing
  */
-export function guessPatientPattern(paths: readonly string[], depthOfClass: number): PatientPattern | null {
+export function guessPatientPattern(
+  paths: readonly string[],
+  classDepth: number | null,
+): PatientPattern | null {
   const named = wordsBeforeNumbers(paths)
   const candidates: { pattern: string; why: string }[] = [
     ...(named ? [{ pattern: `(?:^|/)(${named})(?!\\d)`, why: 'a word and a number in the paths' }] : []),
-    {
-      pattern: `^${'[^/]+/'.repeat(depthOfClass)}([^/]+)/`,
-      why: 'a folder a patient below the class folders',
-    },
+    ...(classDepth === null
+      ? []
+      : [
+          {
+            pattern: `^${'[^/]+/'.repeat(classDepth)}([^/]+)/`,
+            why: 'a folder a patient below the class folders',
+          },
+        ]),
     ...(named
       ? [
           {
-            pattern: `(?:^|/)(?:(${named})(?!\\d)|(${SERIES})[-_]\\d+\\.[^./]+$)`,
+            pattern: `(?:^|/)(?:(${named})(?!\\d)|(${SERIES})[-_]\\d+(?:\\.[^./]+)?$)`,
             why: 'a word and a number where there is one, else file names up to their last number',
           },
         ]
       : []),
-    { pattern: `(?:^|/)(${SERIES})[-_]\\d+\\.[^./]+$`, why: 'file names up to their last number' },
+    { pattern: `(?:^|/)(${SERIES})[-_]\\d+(?:\\.[^./]+)?$`, why: 'file names up to their last number' },
   ]
   for (const { pattern, why } of candidates) {
     const patients = countPatients(new RegExp(pattern, 'u'), paths)
