@@ -116,7 +116,7 @@ class PythonTypes {
     const union = [...new Set(members)].join(' | ')
     if (d.discriminator === undefined) return union
     const oneLine = `${name}: TypeAlias = ${union}\n`
-    this.blocks.push(oneLine.length <= LINE ? oneLine : `${name}: TypeAlias = (\n    ${union}\n)\n`)
+    this.blocks.push(oneLine.trimEnd().length <= LINE ? oneLine : `${name}: TypeAlias = (\n    ${union}\n)\n`)
     this.written.set(def(schema), name)
     return name
   }
