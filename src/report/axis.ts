@@ -51,8 +51,9 @@ function niceStep(rough: number): number {
 
 function tickLabel(value: number, decimals: number): string {
   if (value === 0) return '0'
-  if (decimals > 4 || Math.abs(value) >= 1e6)
-    return value.toExponential(0).replace('e-', 'e−').replace('e+', 'e')
+  // Digits that do not fit beside the axis. The value is a multiple of the step, give or take its last bits.
+  if (decimals > 3 || Math.abs(value) >= 1e6)
+    return Number(value.toPrecision(3)).toExponential().replace('e-', 'e−').replace('e+', 'e')
   if (Math.abs(value) >= 1e4) return value.toLocaleString('en-US')
   return value.toFixed(decimals).replace('-', '−')
 }

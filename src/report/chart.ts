@@ -65,7 +65,7 @@ ${(spec.rules ?? []).map(
 )}${(spec.marks ?? []).map((mark) => {
   // Labels turn towards the inside, so that they stay within the plot.
   const isRight = spec.x.place(mark.x) > 0.6
-  const isTop = spec.y.place(mark.y) > 0.85
+  const isTop = spec.y.place(mark.y) > 0.75
   return html`<g class="mark c${mark.colour}"><circle cx="${px(mark.x)}" cy="${py(mark.y)}" r="5"/><text x="${
     px(mark.x) + (isRight ? -10 : 10)
   }" y="${py(mark.y) + (isTop ? 18 : 4)}" text-anchor="${isRight ? 'end' : 'start'}">${mark.label}</text></g>`
