@@ -34,7 +34,11 @@ export async function init(target: string, options: InitOptions, io: Io): Promis
     throw new UserError(
       `${options.out} exists and is kept.\n  do: name another file with --out, or overwrite it with --force.`,
     )
-  const draft = existsSync(target) ? await draftFrom(target, recipe, io) : draftNamed(target, recipe)
+  // A name wins over a folder of that name; ./phantom names the folder.
+  const draft =
+    target === 'phantom' || !existsSync(target)
+      ? draftNamed(target, recipe)
+      : await draftFrom(target, recipe, io)
   parseRecipe(parseYaml(draft.text), recipe)
   if (!options.dryRun) await writeAtomic(recipe, draft.text)
   return { ...draft, recipe, dry_run: options.dryRun }
