@@ -1,10 +1,15 @@
 import { join } from 'node:path'
+import { readPackage } from '../package/read.ts'
 import { type ReportInput, renderReport } from '../report/report.ts'
+import { readRun } from '../runs/read.ts'
 import { Evaluation } from '../schema/evaluation.ts'
+import type { DryRunResult } from '../schema/results.ts'
 import { writeAtomic } from '../storage/local.ts'
 import type { PredictionFiles } from './evaluate_tables.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
+import { readPredictionTables } from './prediction_tables.ts'
+import { countTestOpenings } from './test_openings.ts'
 
 export interface EvaluateOptions {
   /** Part of a run's split, or of a recipe's; `all` for external data and others' predictions. */
@@ -55,6 +60,38 @@ export async function evaluate(
     io.log(`wrote ${join(out, files.evaluation)} and ${files.report}`)
   }
   return evaluation
+}
+
+/**
+ * What `evaluate` would do: nothing is written, started or opened.
+ *
+ * @throws {UserError} when the run, package or tables are not there
+ */
+export async function planEvaluation(
+  target: EvaluateTarget,
+  options: EvaluateOptions,
+): Promise<DryRunResult> {
+  const would: string[] = []
+  if ('run' in target) {
+    const run = await readRun(target.run)
+    const openings = await countTestOpenings(run.dir)
+    if (options.split === 'test')
+      would.push(
+        `open the test split of ${run.id}, opened ${openings} times so far, and score it with Python`,
+      )
+    else would.push(`evaluate the ${options.split} split of ${run.id}`)
+  } else if ('package' in target) {
+    const { model } = await readPackage(target.package)
+    would.push(`score ${options.split} cases of ${target.data.recipe.name} with the package ${model.name}`)
+  } else {
+    const { predictions, labels } = await readPredictionTables(target.predictions, target.labels)
+    would.push(`evaluate ${predictions.length} predictions of ${labels.join(', ')}`)
+  }
+  const out = options.out ?? ('run' in target ? target.run : null)
+  would.push(
+    out === null ? 'print the result and write nothing' : `write the evaluation and a report into ${out}`,
+  )
+  return { dry_run: true, would }
 }
 
 /** The kind's module is loaded when it is needed: others' predictions start without Python, ONNX or sharp. */

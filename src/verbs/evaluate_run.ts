@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { readLines } from '../prepare/staging.ts'
 import { runEngine } from '../python/engine.ts'
 import { settleEvents } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
@@ -12,6 +11,7 @@ import { parse } from '../schema/parse.ts'
 import { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
 import { SplitTable } from '../schema/shard_set.ts'
+import { count } from '../sources/source_data.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
@@ -115,18 +115,35 @@ async function measureOther(
   const out = join(run.dir, RUN_FILES.predictions, `${part}.jsonl`)
   const args = ['--run-dir', run.dir, '--checkpoint', 'best', '--part', part, '--out', out]
   await runEngine('predict', args, { signal: io.signal, onLog: io.log })
-  const predictions = (await readLines(out, Prediction)) ?? []
+  const predictions = (await readPredictions(out)) ?? []
   const { operating_points } = onVal
   return { predictions, evaluation: measure(predictions, { split: part, operating_points, test_openings }) }
 }
 
 async function validationPredictions(run: RunRecord): Promise<Prediction[]> {
-  const predictions = await readLines(join(run.dir, RUN_FILES.valPredictions), Prediction)
+  const predictions = await readPredictions(join(run.dir, RUN_FILES.valPredictions))
   if (predictions !== null && predictions.length > 0) return predictions
   throw new UserError(
     `${run.id} has no validation predictions: its training has not finished (${run.status}).\n` +
       '  do: run "fiducial train" with its recipe; it resumes.',
   )
+}
+
+/** Prediction lines of a part, or null when there are none yet. */
+async function readPredictions(path: string): Promise<Prediction[] | null> {
+  const text = await readTextIfExists(path)
+  if (text === null) return null
+  const lines = text.split('\n').filter((line) => line !== '')
+  return lines.map((line, i) => {
+    try {
+      return Prediction.parse(JSON.parse(line))
+    } catch (cause) {
+      throw new UserError(
+        `The predictions are damaged: line ${i + 1} is none.\n  in: ${path}\n  do: train the run again with --new.`,
+        { cause },
+      )
+    }
+  })
 }
 
 async function readSplit({ config: { data } }: RunRecord): Promise<SplitTable | null> {
@@ -142,12 +159,12 @@ function leakWarnings(split: SplitTable | null): string[] {
   const kinds = new Map<string, number>()
   for (const { kind } of shared) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
   const words: Record<string, string> = {
-    same_patient: 'patients are in more than one part',
-    same_bytes: 'images are in more than one part with equal bytes',
+    same_patient: 'patient',
+    same_bytes: 'equal image',
   }
-  const found = [...kinds].map(([kind, n]) => `${n} ${words[kind] ?? kind}`)
+  const found = [...kinds].map(([kind, n]) => count(n, words[kind] ?? kind))
   return [
-    `The split leaks: ${found.join(', ')}. Training was allowed by data.allow_leaks; these numbers flatter.`,
+    `The split leaks: ${found.join(', ')} in more than one part. Training was allowed by data.allow_leaks; these numbers flatter.`,
   ]
 }
 

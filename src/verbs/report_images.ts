@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { encodePng } from '../imaging/raster_node.ts'
+import { encodePng } from '#raster'
 import { readIndex, storedCases } from '../prepare/shard_set.ts'
 import { type ChosenCase, chooseCases } from '../report/choose_cases.ts'
 import type { ReportImage } from '../report/image_grid.ts'

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { UserError } from '../../schema/errors.ts'
 import type { Evaluation } from '../../schema/evaluation.ts'
-import type { EvaluateTarget } from '../../verbs/evaluate.ts'
+import type { DryRunResult } from '../../schema/results.ts'
+import type { EvaluateOptions, EvaluateTarget } from '../../verbs/evaluate.ts'
 import { evaluationText } from '../../verbs/evaluation_text.ts'
 import { command } from '../command.ts'
+import { dryRunText } from './train.ts'
 
 interface Own {
   split?: Evaluation['split']
@@ -20,7 +22,7 @@ interface Own {
 }
 
 export function evaluateCommand(): Command {
-  return command<Evaluation, Own>({
+  return command<Evaluation | DryRunResult, Own>({
     name: 'evaluate',
     arguments: ['[run or package]'],
     summary: 'metrics with intervals, operating points, subgroups and a report',
@@ -35,7 +37,7 @@ export function evaluateCommand(): Command {
       'fiducial evaluate runs/chest-20261121-143005/package --data other.yaml --split all',
       'fiducial evaluate --predictions p.csv --labels l.csv --subgroups sex,age --out report',
     ],
-    flags: ['set'],
+    flags: ['set', 'dry-run'],
     options: [
       new Option(
         '--split <part>',
@@ -57,20 +59,17 @@ export function evaluateCommand(): Command {
     ],
     async action({ args: [path], flags, io }) {
       const target = await targetOf(path, flags)
-      const { evaluate } = await import('../../verbs/evaluate.ts')
-      return evaluate(
-        target,
-        {
-          split: flags.split ?? ('predictions' in target ? 'all' : 'val'),
-          allowFailed: flags.allowFailed,
-          ...('data' in target ? {} : { set: flags.set }),
-          ...(flags.subgroups && { subgroups: flags.subgroups }),
-          ...(flags.out !== undefined && { out: flags.out }),
-        },
-        io,
-      )
+      const options = {
+        split: flags.split ?? ('predictions' in target ? 'all' : 'val'),
+        allowFailed: flags.allowFailed,
+        ...('data' in target ? {} : { set: flags.set }),
+        ...(flags.subgroups && { subgroups: flags.subgroups }),
+        ...(flags.out !== undefined && { out: flags.out }),
+      } satisfies EvaluateOptions
+      const { evaluate, planEvaluation } = await import('../../verbs/evaluate.ts')
+      return flags.dryRun ? planEvaluation(target, options) : evaluate(target, options, io)
     },
-    print: evaluationText,
+    print: (result) => ('dry_run' in result ? dryRunText(result) : evaluationText(result)),
   })
 }
 
