@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_shards import engine_data
+from tiny_set import make_set
+
+from fiducial_engine.errors import UserError
+from fiducial_engine.loader import Loader
+from fiducial_engine.sampling import PartRows, Sampler
+from fiducial_engine.shards import ShardSet, Tables, open_data
+
+
+def opened(folder: Path) -> tuple[ShardSet, Tables, Sampler]:
+    shards, tables = open_data(engine_data(make_set(folder)), ("finding",))
+    rows = PartRows(tables.part_N, shards.start, 1)
+    return shards, tables, Sampler(rows, seed=0, global_batch=8, streams=4, window=2)
+
+
+def test_micro_batches_of_all_ranks_make_up_the_global_batch(tmp_path: Path) -> None:
+    shards, tables, sampler = opened(tmp_path / "set")
+    for step in (0, 5):
+        rows = []
+        for rank in range(2):
+            share = {"rank": rank, "world_size": 2}
+            loader = Loader(shards, tables.labels_NL, sampler, first_step=step, end_step=99, accumulate=3, **share)
+            batches = next(iter(loader))
+            loader.close()
+            assert len(batches) == 3
+            for batch in batches:
+                assert np.all(np.diff(batch.rows_B) >= 0)
+                assert np.array_equal(sampler.rows_at(batch.positions_B), batch.rows_B)
+                assert np.array_equal(batch.label_BL.numpy(), tables.labels_NL[batch.rows_B])
+                expected = np.empty(batch.image_BCHW.shape, np.uint8)
+                shards.gather(batch.rows_B, expected)
+                assert np.array_equal(batch.image_BCHW.numpy(), expected)
+                rows.append(batch.rows_B)
+        assert sorted(np.concatenate(rows)) == sorted(sampler.rows_at(sampler.positions(step)))
+
+
+def test_a_failure_while_reading_ahead_is_raised_where_the_batch_is_asked_for(tmp_path: Path) -> None:
+    shards, tables, sampler = opened(tmp_path / "set")
+    for file in (tmp_path / "set" / "shards").iterdir():
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    with pytest.raises(UserError, match="is damaged"):
+        list(Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=3))
+
+
+def test_the_loader_ends_after_its_last_step_and_counts_waiting(tmp_path: Path) -> None:
+    shards, tables, sampler = opened(tmp_path / "set")
+    loader = Loader(shards, tables.labels_NL, sampler, first_step=2, end_step=5)
+    assert len(list(loader)) == 3
+    assert loader.wait_seconds > 0
