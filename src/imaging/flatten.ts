@@ -5,8 +5,8 @@ import type { Raster } from './raster.ts'
  * Grey [H, W, 1] or RGB [H, W, 3] of decoded samples: CMYK is converted, alpha composited over black.
  *
  * CMYK by the plain formula 255 - K - C·(255 - K)/255, as Pillow does: no colour management here or elsewhere.
- * Alpha: v·a/255 rounded, so that transparent pixels are black whatever colour hides beneath. A premultiplied colour
- * is that already. Channels beyond the colours that the file gives no meaning are ignored. Each is noted.
+ * Alpha: v·a/255 rounded, so that transparent pixels are black whatever colour hides beneath; decoders hand over
+ * premultiplied colours as straight ones. A channel to which the file gives no meaning is ignored. Each is noted.
  */
 export function flatten(raster: Raster, header: StoredHeader): { raster: Raster; notes: string[] } {
   if (header.colour === 'cmyk')
@@ -21,7 +21,7 @@ export function flatten(raster: Raster, header: StoredHeader): { raster: Raster;
   if (header.alpha === 'none') return { raster: colours, notes: [] }
   if (header.alpha === 'unspecified')
     return { raster: colours, notes: ['A channel without a stated meaning was ignored.'] }
-  if (header.alpha === 'premultiplied' || isOpaque(raster)) return { raster: colours, notes: [] }
+  if (isOpaque(raster)) return { raster: colours, notes: [] }
   composite(colours, raster)
   return { raster: colours, notes: ['Transparent pixels were composited over black.'] }
 }

@@ -26,7 +26,7 @@ export interface StoredHeader {
   bits: 8 | 16
   colour: 'grey' | 'rgb' | 'cmyk'
   /** What a channel beyond the colours is; an unspecified one is ignored. */
-  alpha: 'none' | 'straight' | 'premultiplied' | 'unspecified'
+  alpha: 'none' | 'alpha' | 'unspecified'
   lossy: boolean
   /** EXIF: 1 upright … 8; values outside are read as 1. */
   orientation: number
@@ -70,13 +70,12 @@ export function storedHeader(bytes: Uint8Array): StoredHeader {
 /** The header as a user sees the image: turned. */
 export function uprightHeader(header: StoredHeader): ImageHeader {
   const turned = header.orientation >= 5
-  const hasAlpha = header.alpha === 'straight' || header.alpha === 'premultiplied'
   return {
     format: header.format,
     height: turned ? header.width : header.height,
     width: turned ? header.height : header.width,
     bits: header.bits,
-    channels: header.colour === 'grey' ? 1 : header.colour === 'rgb' && hasAlpha ? 4 : 3,
+    channels: header.colour === 'grey' ? 1 : header.colour === 'rgb' && header.alpha === 'alpha' ? 4 : 3,
     lossy: header.lossy,
   }
 }

@@ -38,10 +38,10 @@ const isFrameHeader = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
 
 function frameHeader(reader: ByteReader, at: number, marker: number, orientation: number): StoredHeader {
-  const process = marker - 0xc0
-  if (process === 3 || (process > 4 && process !== 9 && process !== 10))
+  const coding = marker - 0xc0
+  if (coding === 3 || (coding > 4 && coding !== 9 && coding !== 10))
     throw new ImageError(
-      `The JPEG uses coding process SOF${process} (lossless or hierarchical), which is not read.`,
+      `The JPEG uses coding process SOF${coding} (lossless or hierarchical), which is not read.`,
       'convert it to PNG.',
     )
   const bits = reader.u8(at + 4)

@@ -46,7 +46,7 @@ export function pngHeader(bytes: Uint8Array): StoredHeader {
     width,
     bits: bits === 16 ? 16 : 8,
     colour: kind.colour,
-    alpha: hasTransparency ? 'straight' : 'none',
+    alpha: hasTransparency ? 'alpha' : 'none',
     lossy: false,
     orientation,
     notes: [],

@@ -29,7 +29,8 @@ export function tiffHeader(bytes: Uint8Array): StoredHeader {
     width: number(first, TAG.width, 0),
     bits: bits === 16 ? 16 : 8,
     colour,
-    alpha: extra === 0 ? 'none' : (EXTRA_SAMPLES[number(first, TAG.extraSamples, 0)] ?? 'unspecified'),
+    alpha:
+      extra === 0 ? 'none' : ALPHA_SAMPLES.has(number(first, TAG.extraSamples, 0)) ? 'alpha' : 'unspecified',
     lossy: LOSSY_COMPRESSIONS.has(number(first, TAG.compression, 1)),
     orientation: validOrientation(number(first, TAG.orientation, 1)),
     notes,
@@ -69,11 +70,8 @@ const MAX_VALUES = 64
 
 /** JPEG (old and new), JPEG 2000 of slide scanners, lossy DNG, WebP, JPEG XL. */
 const LOSSY_COMPRESSIONS = new Set([6, 7, 33003, 33004, 33005, 34712, 34892, 50001, 50002, 52546])
-const EXTRA_SAMPLES: Record<number, StoredHeader['alpha']> = {
-  0: 'unspecified',
-  1: 'premultiplied',
-  2: 'straight',
-}
+/** Premultiplied (1) or straight (2) alpha; anything else has no stated meaning. */
+const ALPHA_SAMPLES = new Set([1, 2])
 
 function sampleType(directory: Directory): { bits: number; notes: string[] } {
   const bits = directory.get(TAG.bitsPerSample) ?? [1]

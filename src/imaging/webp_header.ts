@@ -33,7 +33,7 @@ export function webpHeader(bytes: Uint8Array): StoredHeader {
     at = body + length + (length % 2)
   }
   if (header === null) throw damaged('it holds no image')
-  return { ...header, alpha: hasAlpha ? 'straight' : header.alpha, orientation }
+  return { ...header, alpha: hasAlpha ? 'alpha' : header.alpha, orientation }
 }
 
 function lossyHeader(reader: ByteReader, at: number): StoredHeader {
@@ -47,7 +47,7 @@ function lossyHeader(reader: ByteReader, at: number): StoredHeader {
 function losslessHeader(reader: ByteReader, at: number): StoredHeader {
   if (reader.u8(at) !== 0x2f) throw damaged('its lossless frame has no signature')
   const fields = reader.u32(at + 1, true)
-  const alpha = ((fields >>> 28) & 1) === 1 ? 'straight' : 'none'
+  const alpha = ((fields >>> 28) & 1) === 1 ? 'alpha' : 'none'
   return image(((fields >>> 14) & 0x3fff) + 1, (fields & 0x3fff) + 1, { alpha, lossy: false })
 }
 

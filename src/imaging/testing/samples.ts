@@ -84,3 +84,10 @@ export function digest(data: Uint8Array | Uint16Array | Int16Array): string {
     .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     .digest('hex')
 }
+
+/** Largest difference between samples of equal position. */
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let largest = 0
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
+  return largest
+}
