@@ -1,4 +1,4 @@
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { MAX_PIXELS, type StoredHeader, storedHeader } from './header.ts'
 import { ImageError } from './image_error.ts'
 import type { Raster } from './raster.ts'
@@ -37,22 +37,42 @@ export async function decodeRaster(
       channels: info.channels as Raster['channels'],
     }
   } catch (cause) {
-    throw damaged(header, cause)
+    throw explain(header, cause)
   }
 }
 
 /** Encodes grey or RGB samples, 8- or 16-bit by the array's type, as PNG. */
 export async function encodePng(raster: Raster): Promise<Uint8Array> {
+  return encodeRaster(raster, 'png')
+}
+
+/**
+ * Encodes grey or RGB samples; 16-bit ones as PNG or TIFF. All but JPEG are lossless.
+ *
+ * @param options.orientation EXIF tag, 1 to 8: how viewers turn the image; JPEG and TIFF only
+ */
+export async function encodeRaster(
+  raster: Raster,
+  format: 'png' | 'jpeg' | 'tiff' | 'webp',
+  options: { orientation?: number } = {},
+): Promise<Uint8Array> {
   const { data, height, width, channels } = raster
   const is16 = data instanceof Uint16Array
-  const image = sharp(data, { raw: { height, width, channels } })
   const space = channels <= 2 ? (is16 ? 'grey16' : 'b-w') : is16 ? 'rgb16' : 'srgb'
-  const png = await image
+  const image = sharp(data, { raw: { height, width, channels } })
     .pipelineColourspace(space)
     .toColourspace(space)
-    .png({ compressionLevel: 6, adaptiveFiltering: true })
-    .toBuffer()
-  return new Uint8Array(png.buffer, png.byteOffset, png.length)
+  const { orientation } = options
+  const tagged = orientation === undefined ? image : image.withMetadata({ orientation })
+  const encoded = await ENCODERS[format](tagged).toBuffer()
+  return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length)
+}
+
+const ENCODERS = {
+  png: (image: Sharp) => image.png({ compressionLevel: 6, adaptiveFiltering: true }),
+  jpeg: (image: Sharp) => image.jpeg({ quality: 90 }),
+  tiff: (image: Sharp) => image.tiff({ compression: 'lzw', predictor: 'horizontal' }),
+  webp: (image: Sharp) => image.webp({ lossless: true }),
 }
 
 /**
@@ -75,10 +95,18 @@ function samples(data: Buffer, bits: 8 | 16): Uint8Array | Uint16Array {
   return new Uint16Array(buffer, byteOffset, data.length / 2)
 }
 
-function damaged(header: StoredHeader, cause: unknown): ImageError {
+/** Why the decoder gave up, in its words, and what to do. */
+function explain(header: StoredHeader, cause: unknown): ImageError {
   const detail = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]!
+  const format = header.format.toUpperCase()
+  if (/not (supported|configured|implemented)|unsupported/i.test(detail))
+    return new ImageError(
+      `The ${format} is of a form that is not read (${detail}).`,
+      'save it anew as PNG.',
+      { cause },
+    )
   return new ImageError(
-    `The ${header.format.toUpperCase()} cannot be decoded: it is damaged or cut short (${detail}).`,
+    `The ${format} cannot be decoded: it is damaged or cut short (${detail}).`,
     'copy or download it again; if it opens elsewhere, save it anew as PNG.',
     { cause },
   )

@@ -77,8 +77,25 @@ async function checkGolden(
     const scores = await scoresInBatches(inputs, batch, loaded)
     checks.push(...compare(`golden_batch_${batch}`, scores))
   }
+  checks.push(await checkLogits(loaded, golden, inputs, tolerance))
   if (served) checks.push(...compare('golden_served', await served(golden.map((g) => g.bytes))))
   return checks
+}
+
+/** Scores near 0 or 1 hardly move whatever happens; logits, relative to their size, tell. */
+async function checkLogits(
+  loaded: Pick<LoadedPackage, 'model' | 'network'>,
+  golden: readonly GoldenCase[],
+  inputs: readonly InputArray[],
+  tolerance: number,
+): Promise<Check> {
+  let worst = 0
+  for (const [i, { logits }] of golden.entries()) {
+    const [found] = await runNetwork([inputs[i]!], loaded.model, loaded.network)
+    for (const [l, expected] of logits.entries())
+      worst = Math.max(worst, Math.abs(found![l]! - expected) / Math.max(1, Math.abs(expected)))
+  }
+  return limited('golden_logits_relative_difference', worst, 10 * tolerance)
 }
 
 async function checkValidation(

@@ -1,4 +1,5 @@
-import sharp, { type Sharp } from 'sharp'
+import { encodeRaster } from '#raster'
+import type { Raster } from '../imaging/raster.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
 
 export interface PhantomFile {
@@ -19,75 +20,49 @@ export async function makePhantoms(spec: PreprocessSpec): Promise<PhantomFile[]>
   const [rows, columns] = spec.size
   const sized = (y: number, x: number) => ({ height: Math.ceil(rows * y), width: Math.ceil(columns * x) })
   const window = spec.window ?? { low: 0, high: 65535 }
+  // A spec whose window reaches beyond 8 bits refuses 8-bit files.
+  const isWide = spec.window !== null && spec.window.high > 255
+  const tiffSize = sized(0.8, 0.7)
   return [
-    {
-      file: 'grey-8bit.png',
-      bytes: await grey8(sized(1.7, 1.3)).png().toBuffer(),
-      lossy: false,
-    },
+    { file: 'grey-8bit.png', bytes: await encodeRaster(paint8(sized(1.7, 1.3), 1), 'png'), lossy: false },
     {
       file: 'grey-16bit.png',
-      bytes: await grey16(sized(1.3, 1.9), window).png().toBuffer(),
+      bytes: await encodeRaster(paint16(sized(1.3, 1.9), 1, window), 'png'),
       lossy: false,
     },
     {
       file: 'colour-turned.jpg',
       // EXIF 6: shown turned by 90 degrees, so the stored sides are swapped.
-      bytes: await colour(sized(1.6, 2.1)).withMetadata({ orientation: 6 }).jpeg({ quality: 90 }).toBuffer(),
+      bytes: await encodeRaster(paint8(sized(1.6, 2.1), 3), 'jpeg', { orientation: 6 }),
       lossy: true,
     },
     {
       file: 'colour.tif',
-      bytes: await tiff(sized(0.8, 0.7), spec.window)
-        .tiff({ compression: 'lzw', predictor: 'horizontal' })
-        .toBuffer(),
+      bytes: await encodeRaster(isWide ? paint16(tiffSize, 3, window) : paint8(tiffSize, 3), 'tiff'),
       lossy: false,
     },
-    {
-      file: 'colour.webp',
-      bytes: await colour(sized(1.2, 2.3)).webp({ lossless: true }).toBuffer(),
-      lossy: false,
-    },
+    { file: 'colour.webp', bytes: await encodeRaster(paint8(sized(1.2, 2.3), 3), 'webp'), lossy: false },
   ]
 }
 
 type Size = { height: number; width: number }
-type Window = { low: number; high: number }
 
-function grey8({ height, width }: Size): Sharp {
-  const data = new Uint8Array(height * width)
-  paint({ height, width }, 1, (i, value) => {
+function paint8(size: Size, channels: 1 | 3): Raster {
+  const data = new Uint8Array(size.height * size.width * channels)
+  paint(size, channels, (i, value) => {
     data[i] = Math.round(value * 255)
   })
-  return sharp(data, { raw: { height, width, channels: 1 } }).toColourspace('b-w')
-}
-
-function grey16(size: Size, window: Window): Sharp {
-  return sharp(painted16(size, 1, window), { raw: { ...size, channels: 1 } }).toColourspace('grey16')
-}
-
-function colour(size: Size): Sharp {
-  const data = new Uint8Array(size.height * size.width * 3)
-  paint(size, 3, (i, value) => {
-    data[i] = Math.round(value * 255)
-  })
-  return sharp(data, { raw: { ...size, channels: 3 } })
-}
-
-/** Colour in 16 bits where the spec's window reaches beyond 8: such a spec refuses 8-bit files. */
-function tiff(size: Size, window: Window | null): Sharp {
-  if (window === null || window.high <= 255) return colour(size)
-  return sharp(painted16(size, 3, window), { raw: { ...size, channels: 3 } }).toColourspace('rgb16')
+  return { ...size, channels, data }
 }
 
 /** Values from a tenth of the window below its low end to a tenth above its high end, within 16 bits. */
-function painted16(size: Size, channels: number, { low, high }: Window): Uint16Array {
+function paint16(size: Size, channels: 1 | 3, { low, high }: { low: number; high: number }): Raster {
   const data = new Uint16Array(size.height * size.width * channels)
   const span = high - low
   paint(size, channels, (i, value) => {
     data[i] = Math.max(0, Math.min(65535, Math.round(low - 0.1 * span + 1.2 * span * value)))
   })
-  return data
+  return { ...size, channels, data }
 }
 
 /** A slope, a disc off the centre, a bar, a patch of pixel-wide stripes: no symmetry, all frequencies. */

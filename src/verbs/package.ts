@@ -56,15 +56,13 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const files = await findAll(materials, find)
 
   const certificate = await publishPackage(out, run.id, async (dir) => {
-    io.log(`Exporting ${run.id}, step ${pointer.step}`)
-    await runEngine('export', [...engine, '--out', dir], { signal: io.signal, onLog: io.log })
+    io.log(`Exporting ${run.id}, step ${pointer.step}, and computing PyTorch's reference`)
     const golden = (await goldenInputs(materials.index.preprocess)).inputs
-    const logits = await referenceLogits(
-      [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)],
-      run.config.data,
-      engine,
-      io,
-    )
+    const tensors = [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)]
+    const [logits] = await allDone([
+      referenceLogits(tensors, run.config.data, engine, io),
+      runEngine('export', [...engine, '--out', dir], { signal: io.signal, onLog: io.log }),
+    ])
     io.log(`Certifying on ${golden.length} golden images and ${materials.cases.length} validation cases`)
     const model = modelJson(run, pointer.step, recipe, materials, {
       version: options.version ?? run.id,
@@ -164,4 +162,12 @@ function modelJson(
 function predictedTolerance(run: RunRecord): { predictedTolerance?: number } {
   const device = run.events.findLast((event) => event.type === 'start')?.device ?? 'cpu'
   return device.startsWith('cpu') ? {} : { predictedTolerance: 1e-2 }
+}
+
+/** As Promise.all, but a failure is told only when nothing is under way any more. */
+async function allDone<const T extends readonly Promise<unknown>[]>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(work)
+  return Promise.all(work)
 }
