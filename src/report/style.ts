@@ -111,8 +111,11 @@ code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fo
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11pt; }
   main { max-width: none; padding: 0; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, p.soft { break-after: avoid; }
   tr, .tile, .gallery figure { break-inside: avoid; }
   .scroll { overflow: visible; }
+  .charts { grid-template-columns: 1fr 1fr; }
+  .charts.small { grid-template-columns: repeat(4, 1fr); }
+  .gallery { grid-template-columns: repeat(6, 1fr); gap: 8px; }
 }
 `
