@@ -12,6 +12,10 @@ test('everything but raster_node.ts runs in a browser: no Node modules, no Buffe
     const source = readFileSync(join(import.meta.dirname, file), 'utf8')
     for (const [, from] of source.matchAll(/from '([^']+)'/g))
       assert.match(from!, /^(\.\.?\/.*\.ts|#raster)$/, `${file} imports ${from}`)
-    assert.doesNotMatch(source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''), /\b(Buffer|process)\.|\brequire\(/, file)
+    assert.doesNotMatch(
+      source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''),
+      /\b(Buffer|process)\.|\brequire\(/,
+      file,
+    )
   }
 })
