@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { open, rename, rmdir, stat, utimes } from 'node:fs/promises'
+import { link, rename, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
@@ -21,6 +21,8 @@ export interface FolderLock extends AsyncDisposable {
 const HEARTBEAT_MS = 15_000
 /** Silence after which a holder on another machine counts as dead; its pid cannot be looked up from here. */
 const SILENCE_MS = 10 * 60_000
+/** After which a lock that cannot be read is no longer being written. */
+const TORN_MS = 10_000
 
 /**
  * Takes a lock on work in a folder: a file naming process and machine. A lock whose process is gone is taken over.
@@ -59,7 +61,7 @@ export async function lockFolder(
       const other = file.endsWith('.lock') ? file.slice(0, -'.lock'.length) : name
       if (other === name || !excludes(other)) continue
       const holder = await readHolder(join(folder, file))
-      if (holder && (await isAlive(join(folder, file), holder))) throw heldError(folder, holder)
+      if (await isAlive(join(folder, file), holder)) throw heldError(folder, holder)
     }
   } catch (error) {
     await release()
@@ -71,21 +73,33 @@ export async function lockFolder(
 async function create(path: string, mine: Holder, folder: string): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
     await makeFolder(folder) // each time: whoever released the last lock removed it
-    try {
-      const file = await open(path, 'wx')
-      await file.writeFile(JSON.stringify(mine))
-      await file.close()
-      return
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException
-      if (code === 'ENOENT') continue
-      if (code !== 'EEXIST') throw explain(cause, path)
-    }
+    if (await createWhole(path, JSON.stringify(mine))) return
     const holder = await readHolder(path)
-    if (holder && (await isAlive(path, holder))) throw heldError(folder, holder)
+    if (await isAlive(path, holder)) throw heldError(folder, holder)
     await setAside(path, holder)
   }
   throw new UserError(`Other processes keep taking the lock ${path}.\n  do: let one of them finish first.`)
+}
+
+/** Makes a file with its text in one step, so that nobody reads half a lock. False when the file is there already. */
+async function createWhole(path: string, text: string): Promise<boolean> {
+  const whole = `${path}.${randomUUID()}`
+  try {
+    await writeFile(whole, text)
+    await link(whole, path)
+    return true
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EEXIST' || code === 'ENOENT') return false
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw explain(cause, path)
+  } finally {
+    await removeAll(whole)
+  }
+  // A file system without hard links.
+  return writeFile(path, text, { flag: 'wx' }).then(
+    () => true,
+    (cause) => (cause.code === 'EEXIST' ? false : Promise.reject(explain(cause, path))),
+  )
 }
 
 /** Removes a dead holder's lock, and only that one: another process may be taking it over at the same moment. */
@@ -109,7 +123,11 @@ async function readHolder(path: string): Promise<Holder | null> {
   }
 }
 
-async function isAlive(path: string, holder: Holder): Promise<boolean> {
+async function isAlive(path: string, holder: Holder | null): Promise<boolean> {
+  if (holder === null) {
+    const torn = await stat(path).catch(() => null)
+    return torn !== null && Date.now() - torn.mtimeMs < TORN_MS
+  }
   if (holder.host !== hostname()) {
     const touched = await stat(path).catch(() => null)
     return touched !== null && Date.now() - touched.mtimeMs < SILENCE_MS
@@ -129,9 +147,11 @@ async function processStart(pid: number): Promise<string | null> {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 
-function heldError(folder: string, holder: Holder): UserError {
+function heldError(folder: string, holder: Holder | null): UserError {
+  const who =
+    holder === null ? 'it has only just begun' : `pid ${holder.pid} on ${holder.host}, since ${holder.time}`
   return new UserError(
-    `Another process is preparing this set: pid ${holder.pid} on ${holder.host}, since ${holder.time}.\n` +
+    `Another process is preparing this set: ${who}.\n` +
       `  in: ${folder}\n` +
       '  do: wait for it, or choose another folder with --out. A process that died is noticed by itself on the ' +
       'same machine, and after 10 minutes of silence on another.',

@@ -45,8 +45,9 @@ export async function keepSplits(from: string, to: string): Promise<void> {
 async function readTables(dir: string): Promise<{ rule: Split; places: Map<string, Place> }[]> {
   const found = []
   for (const name of await listFolder(join(dir, 'tables'))) {
+    if (!name.startsWith('split-')) continue
     const folder = join(dir, 'tables', name)
-    const about = name.startsWith('split-') ? await readTextIfExists(join(folder, 'split.json')) : null
+    const about = await readTextIfExists(join(folder, 'split.json'))
     const ruleText = await readTextIfExists(join(folder, 'rule.json'))
     if (about === null || ruleText === null) continue
     const table = SplitTable.parse(JSON.parse(about))

@@ -44,6 +44,7 @@ export async function describeSet(
     dtype: preprocess.dtype,
     shards: shards.map(({ file, num_cases, bytes, sha256 }) => ({ file, num_cases, bytes, sha256 })),
   }
+  await removeTemporaries(dir)
   const pixels = fingerprint(reports, await pixelStatistics(dir, index))
   const report: PrepareReport = {
     format: 1,
@@ -59,6 +60,13 @@ export async function describeSet(
   await writeAtomic(join(dir, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
   await writeAtomic(join(dir, 'index.json'), `${JSON.stringify(index, null, 2)}\n`)
   return index
+}
+
+/** Files that killed processes left half written; every shard is finished now, so nobody is writing. */
+async function removeTemporaries(dir: string): Promise<void> {
+  for (const folder of [dir, join(dir, 'shards')])
+    for (const name of await listFolder(folder))
+      if (name.endsWith('.tmp')) await removeAll(join(folder, name))
 }
 
 /**
@@ -100,7 +108,7 @@ export async function publish(place: SetPlace): Promise<string | null> {
     await removeAll(place.staging)
     return target
   }
-  await moveInto(from, place.out, index)
+  await moveInto(from, place.out)
   await removeAll(place.staging)
   return place.out
 }
@@ -113,7 +121,7 @@ async function addRequests(dir: string, requestIds: readonly string[]): Promise<
 }
 
 /** Shards and tables first: old ones keep their names, so the set that is there stays whole until its index goes. */
-async function moveInto(from: string, to: string, index: ShardIndex): Promise<void> {
+async function moveInto(from: string, to: string): Promise<void> {
   for (const folder of ['tables', 'shards']) {
     await makeFolder(join(to, folder))
     for (const name of await listFolder(join(from, folder)))
@@ -121,11 +129,12 @@ async function moveInto(from: string, to: string, index: ShardIndex): Promise<vo
   }
   for (const name of ['quarantine.jsonl', 'fingerprint.json', 'report.json', 'index.json'])
     if ((await readTextIfExists(join(from, name))) !== null) await move(join(from, name), join(to, name))
-  await removeLeftovers(to, index)
+  await removeUnlisted(to)
 }
 
-/** Shards of an earlier set in the same folder, and tables that count by its rows. */
-async function removeLeftovers(dir: string, index: ShardIndex): Promise<void> {
+/** Removes shards of an earlier set in the same folder, and tables that count by its rows. */
+export async function removeUnlisted(dir: string): Promise<void> {
+  const index = (await readIndex(dir))!
   const kept = new Set(index.shards.map(({ file }) => nameOf(file)))
   for (const name of await listFolder(join(dir, 'shards')))
     if (!kept.has(name.split('.')[0]!)) await removeAll(join(dir, 'shards', name))

@@ -2,6 +2,7 @@ import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import { findSet } from './find_set.ts'
 import { stagingKey } from './identity.ts'
+import { clearLeftovers, finishMoving } from './leftovers.ts'
 import { type Making, makeSet, makeSlice, type Slice } from './make_set.ts'
 import { setPlace } from './place.ts'
 import { type PreparedSet, withTables } from './prepared_set.ts'
@@ -41,8 +42,10 @@ export async function prepareShards(recipe: Recipe, options: PrepareOptions): Pr
   return stoppable(options.signal, async () => {
     const making = await begin(recipe, options)
     const { request, place, hashes, started } = making
+    await finishMoving(place)
     const found = await findSet(request, place, hashes, options.signal)
     if (found !== null) {
+      await clearLeftovers(place)
       await repairSet(found.dir, making, { verify: options.verify ?? false })
       if (options.update) await updateSet(making, found)
       return withTables(recipe, request, found.dir, { started, reused: true })
@@ -76,6 +79,7 @@ export async function prepareSlice(
   return stoppable(options.signal, async () => {
     const making = await begin(recipe, options)
     const { request, place, hashes, started } = making
+    await finishMoving(place)
     const found = await findSet(request, place, hashes, options.signal)
     const { dir, shards, cases, missing } =
       found === null ? await makeSlice(making, slice) : { dir: found.dir, shards: 0, cases: 0, missing: 0 }

@@ -28,13 +28,17 @@ const FINEST_CUT = 32
  * @param sampleBytes of one stored sample
  */
 export function planShards(numCases: number, sampleBytes: number, shardBytes: number): ShardRange[] {
-  const perShard = Math.max(1, Math.floor(shardBytes / sampleBytes))
+  const perShard = mostCasesPerShard(sampleBytes, shardBytes)
   const finer = Math.min(FINEST_CUT, Math.max(1, Math.floor(numCases / FEWEST_CASES)))
   const numShards = Math.min(numCases, Math.max(Math.ceil(numCases / perShard), finer))
   return Array.from({ length: numShards }, (_, k) => ({
     start: Math.floor((k * numCases) / numShards),
     end: Math.floor(((k + 1) * numCases) / numShards),
   }))
+}
+
+export function mostCasesPerShard(sampleBytes: number, shardBytes: number): number {
+  return Math.max(1, Math.floor(shardBytes / sampleBytes))
 }
 
 /** '00017' */

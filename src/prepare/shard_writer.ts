@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readHeader } from '../imaging/header.ts'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
@@ -17,6 +18,7 @@ import {
   writeAtomic,
 } from '../storage/local.ts'
 import { encodeSafetensors, singleTensorHeader } from '../storage/safetensors.ts'
+import { MemoryBudget } from './memory_budget.ts'
 import { shardFiles } from './shard_layout.ts'
 
 export interface ShardJob {
@@ -37,6 +39,11 @@ export interface ShardContext {
 
 /** Cases read and decoded ahead of the one being written: the decoder's threads and the resize overlap. */
 const READ_AHEAD = 2
+/** Bytes of files and of decoded images held at once, unless one alone is larger. */
+const FILE_BYTES = 16e6
+const DECODED_BYTES = 16e6
+/** After such an image memory is given back at once: the collector does not see how much the decoder holds. */
+const LARGE_IMAGE_BYTES = 8e6
 
 /**
  * Makes one shard: decodes its cases in order and streams them to disk, so that memory is that of a few images
@@ -101,11 +108,12 @@ interface Decoded {
 }
 
 async function* decoded(job: ShardJob, context: ShardContext): AsyncGenerator<Decoded> {
+  const budgets = { files: new MemoryBudget(FILE_BYTES), pixels: new MemoryBudget(DECODED_BYTES) }
   const ahead: Promise<Decoded>[] = []
   let next = 0
   for (let at = 0; at < job.cases.length; at++) {
     while (next < job.cases.length && ahead.length <= READ_AHEAD) {
-      const pending = decode(job.cases[next++]!, context)
+      const pending = decode(job.cases[next++]!, context, budgets)
       pending.catch(() => {}) // awaited below, in order
       ahead.push(pending)
     }
@@ -113,16 +121,29 @@ async function* decoded(job: ShardJob, context: ShardContext): AsyncGenerator<De
   }
 }
 
-async function decode(one: ShardJob['cases'][number], context: ShardContext): Promise<Decoded> {
+async function decode(
+  one: ShardJob['cases'][number],
+  context: ShardContext,
+  budgets: { files: MemoryBudget; pixels: MemoryBudget },
+): Promise<Decoded> {
   const source: StagedSource = { case_id: one.case_id, path: one.file, stamp: null, sha256: null }
   try {
     const path = join(context.root, one.file)
     source.stamp = await stampFile(path)
     if (source.stamp === null)
       throw new UserError('There is no such file. Restore it, or take its line out of the table.')
-    const bytes = await readBytes(path)
-    source.sha256 = sha256(bytes)
-    return { source, tensor: await preprocess(bytes, context.spec), reason: '' }
+    const tensor = await budgets.files.run(source.stamp.size, async () => {
+      const bytes = await readBytes(path)
+      source.sha256 = sha256(bytes)
+      const { height, width, channels, bits } = await readHeader(bytes)
+      const decodedBytes = (height * width * channels * bits) / 8
+      return budgets.pixels
+        .run(decodedBytes, () => preprocess(bytes, context.spec))
+        .finally(() => {
+          if (decodedBytes > LARGE_IMAGE_BYTES) globalThis.gc?.()
+        })
+    })
+    return { source, tensor, reason: '' }
   } catch (error) {
     return { source, tensor: null, reason: reasonOf(error) }
   }

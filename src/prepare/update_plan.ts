@@ -25,8 +25,13 @@ const SMALL_SHARD = 64
  * moves to another shard, so untouched shards keep their bytes.
  *
  * @param sources every case asked for, in the order of a new set, with the hash of its file as it is now
+ * @param mostCases that a shard may hold
  */
-export function planUpdate(base: readonly BaseShard[], sources: readonly CaseHash[]): UpdatePlan {
+export function planUpdate(
+  base: readonly BaseShard[],
+  sources: readonly CaseHash[],
+  mostCases: number,
+): UpdatePlan {
   const now = new Map(sources.map(({ case_id, sha256 }) => [case_id, sha256]))
   const stored = new Set(base.flatMap((shard) => shard.cases.map((one) => one.case_id)))
   const added = sources.map((one) => one.case_id).filter((id) => !stored.has(id))
@@ -43,8 +48,8 @@ export function planUpdate(base: readonly BaseShard[], sources: readonly CaseHas
   let appended = added
   const last = shards.at(-1)
   const lastCases = last?.cases ?? base.at(-1)?.cases.map((one) => one.case_id) ?? []
-  if (last && added.length > 0 && lastCases.length < SMALL_SHARD) {
-    const room = SMALL_SHARD - lastCases.length
+  const room = Math.min(SMALL_SHARD, mostCases) - lastCases.length
+  if (last && added.length > 0 && room > 0) {
     last.cases = [...lastCases, ...added.slice(0, room)]
     appended = added.slice(room)
   }

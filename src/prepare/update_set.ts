@@ -9,11 +9,12 @@ import { finishSet, type Making } from './make_set.ts'
 import { setPlace } from './place.ts'
 import { publish } from './publish.ts'
 import type { PrepareRequest } from './request.ts'
-import { shardFiles, shardName } from './shard_layout.ts'
+import { mostCasesPerShard, shardFiles, shardName } from './shard_layout.ts'
 import { nameOf, readIndex } from './shard_set.ts'
 import type { ShardJob } from './shard_writer.ts'
 import { hashUnknown, type KnownSource, lookAll, type SourceHashes } from './source_hashes.ts'
 import {
+  bytesPerSample,
   type FinishedShard,
   jobCase,
   makeMissing,
@@ -69,7 +70,11 @@ async function updateFrom(base: Base, making: Making): Promise<string | null> {
   )
   const sources = await hashesNow(request, base.shards, making.hashes, making.signal)
   const known = request.cases.map(({ case_id }, i) => ({ case_id, sha256: sources[i]!.sha256 }))
-  const update = planUpdate(hasSamePixels ? base.shards : [], known)
+  const update = planUpdate(
+    hasSamePixels ? base.shards : [],
+    known,
+    mostCasesPerShard(bytesPerSample(plan.preprocess), request.prepare.shard_mb * 1e6),
+  )
   const planned = planShards(update, base.shards, request, plan.preprocess)
   const jobs = planned.flatMap(({ job }) => (job === null ? [] : [job]))
   log(

@@ -103,8 +103,11 @@ function makeOne(child: ChildProcess, message: ToWorker, options: PoolOptions): 
           : resolve({ died: signal ?? `exit code ${code}` }),
       )
     child.on('message', onMessage).on('exit', onExit).on('error', reject)
+    if (child.exitCode !== null || child.signalCode !== null) return onExit(child.exitCode, child.signalCode)
     child.send(message, (error) => {
-      if (error && child.exitCode === null && child.signalCode === null) settle(() => reject(error))
+      // A channel that is closed belongs to a worker that is just dying: its exit follows.
+      const { code } = (error ?? {}) as NodeJS.ErrnoException
+      if (error && code !== 'EPIPE' && code !== 'ERR_IPC_CHANNEL_CLOSED') settle(() => reject(error))
     })
   })
 }
@@ -113,7 +116,7 @@ function startWorker(children: Set<ChildProcess>): ChildProcess {
   // As this file's own: .ts in the checkout, .js in the published package.
   const url = new URL(`./shard_worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
   const child = fork(fileURLToPath(url), [], {
-    execArgv: [],
+    execArgv: ['--expose-gc'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
       ...process.env,
@@ -121,6 +124,7 @@ function startWorker(children: Set<ChildProcess>): ChildProcess {
       UV_THREADPOOL_SIZE: '2',
       VIPS_CONCURRENCY: '1',
       MALLOC_ARENA_MAX: '2',
+      MALLOC_MMAP_THRESHOLD_: '1048576', // larger pieces go back to the system when freed
     },
   })
   children.add(child)

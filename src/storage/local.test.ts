@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { UserError } from '../schema/errors.ts'
+import {
+  freeBytes,
+  linkOrCopy,
+  listFolder,
+  readTextIfExists,
+  sha256,
+  sha256File,
+  stampFile,
+  writeAtomic,
+} from './local.ts'
+
+let dir: string
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fiducial-storage-'))
+})
+after(() => rm(dir, { recursive: true }))
+
+test('a file is replaced whole and leaves nothing else behind', async () => {
+  const path = join(dir, 'deep/er/file.txt')
+  await writeAtomic(path, 'one')
+  await writeAtomic(path, 'two')
+  assert.equal(await readTextIfExists(path), 'two')
+  assert.deepEqual(await readdir(join(dir, 'deep/er')), ['file.txt'])
+})
+
+test('a private file is for its owner alone', async () => {
+  const path = join(dir, 'private.txt')
+  await writeAtomic(path, 'secret', { isPrivate: true })
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+})
+
+test('a folder in the place of a file is named, with what to do', async () => {
+  await assert.rejects(
+    readTextIfExists(dir),
+    (error) => error instanceof UserError && error.message.includes(dir),
+  )
+})
+
+test('a folder that may not be written to is named', {
+  skip: process.getuid?.() === 0 ? 'root may write anywhere' : false,
+}, async () => {
+  const closed = join(dir, 'closed')
+  await writeAtomic(join(closed, 'a'), '')
+  await chmod(closed, 0o500)
+  await assert.rejects(writeAtomic(join(closed, 'b'), 'x'), /Permission denied/)
+})
+
+test('a streamed hash equals that of the whole', async () => {
+  const bytes = Buffer.alloc(3_000_001, 7)
+  await writeFile(join(dir, 'large'), bytes)
+  assert.equal(await sha256File(join(dir, 'large')), sha256(bytes))
+})
+
+test('a stamp changes with size or modification time, and is null without a file', async () => {
+  const path = join(dir, 'stamped')
+  await writeFile(path, 'a')
+  const first = await stampFile(path)
+  await writeFile(path, 'b')
+  const second = await stampFile(path)
+  assert.equal(first?.size, 1)
+  assert.notEqual(first?.mtime_ns, second?.mtime_ns)
+  assert.equal(await stampFile(join(dir, 'nothing')), null)
+  assert.equal(await stampFile(dir), null)
+})
+
+test('a linked file stays when the first name goes, and linking again changes nothing', async () => {
+  const [from, to] = [join(dir, 'from'), join(dir, 'links')]
+  await writeFile(from, 'pixels')
+  await linkOrCopy(from, to)
+  await linkOrCopy(from, to)
+  await rm(from)
+  assert.equal(await readFile(to, 'utf8'), 'pixels')
+  assert.equal(
+    (await listFolder(dir)).some((name) => name.endsWith('.tmp')),
+    false,
+  )
+})
+
+test('free space is that of the nearest folder that exists', async () => {
+  assert.ok(((await freeBytes(join(dir, 'not/there/yet'))) ?? 1) > 0)
+})
