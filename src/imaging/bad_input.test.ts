@@ -132,7 +132,7 @@ test('a header that claims more than the limit is refused before anything is dec
 })
 
 test('a chunk that would unpack to hundreds of megabytes is not unpacked', async () => {
-  const packed = gzipSync(Buffer.alloc(3e8)).subarray(10)
+  const packed = gzipSync(Buffer.alloc(1.5e8)).subarray(10)
   const bomb = handmadePng(GREY, ROWS, [pngChunk('iCCP', concat(text('a\0\0'), packed))])
   const before = process.resourceUsage().maxRSS
   await preprocess(bomb, plainSpec())
@@ -191,7 +191,7 @@ test('1×1 and 20000×1 images are stored, with a note', async () => {
       const tensor = await preprocess(await encodePng(noise(height, width, 1)), plainSpec({ fit }))
       assert.deepEqual(tensor.shape, [1, 24, 31])
       assert.equal(tensor.data.length, 24 * 31)
-      assert.match(tensor.notes.join(), new RegExp(`only ${height}×${width} pixels`))
+      assert.match(tensor.notes.join(), /fewer than 8 rows or columns/)
     }
 })
 

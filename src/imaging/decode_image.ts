@@ -34,5 +34,6 @@ const SMALL_SIDE = 8
 
 function smallNote({ height, width }: StoredHeader): string[] {
   if (Math.min(height, width) >= SMALL_SIDE) return []
-  return [`The image is only ${height}×${width} pixels (height × width): is it the right file?`]
+  // The same words for every size: preparation counts notes by their text.
+  return [`The image has fewer than ${SMALL_SIDE} rows or columns: is it the right file?`]
 }
