@@ -155,7 +155,7 @@ export function tooManyQuarantined(
   const shown = quarantined.slice(0, 5).map(({ case_id, reason }) => `  ${case_id}: ${reason.split('\n')[0]}`)
   if (quarantined.length > shown.length) shown.push(`  … and ${quarantined.length - shown.length} more`)
   return new AttentionError(
-    `${quarantined.length} cases could not be read; at most ${Math.floor(allowed)} may be (data.max_quarantined). ` +
+    `${quarantined.length} ${quarantined.length === 1 ? 'case' : 'cases'} could not be read; at most ${Math.floor(allowed)} may be (data.max_quarantined). ` +
       `Nothing was published.\n${shown.join('\n')}\n  all of them: ${list}\n` +
       '  do: repair or remove these files and run the same command again, finished shards are kept; ' +
       'or raise data.max_quarantined.',
