@@ -91,6 +91,9 @@ const AND_THEN = ['resample', 'antialias', 'window', 'exif_orientation', 'flip']
   (key) => `preprocess.${key}`,
 )
 
+/** What the template leaves to be filled in. Nothing at all would read as null, which is an answer. */
+const BLANK = '???'
+
 function unanswered(value: unknown, graph: GraphInput): string[] {
   const at = (path: string) =>
     path
@@ -100,7 +103,8 @@ function unanswered(value: unknown, graph: GraphInput): string[] {
   if (at('preprocess.fit') === 'pad') keys.push('preprocess.pad_value')
   if (at('preprocess.channels') === 3) keys.push('preprocess.channel_order', 'preprocess.stain')
   if (graph.dtype === 'float32') keys.push('input.range', 'input.mean', 'input.std')
-  return keys.filter((path) => at(path) === undefined).map((path) => `${path}: ${question(path)}`)
+  const isOpen = (answer: unknown) => answer === undefined || answer === BLANK
+  return keys.filter((path) => isOpen(at(path))).map((path) => `${path}: ${question(path)}`)
 }
 
 /** A key's description, wherever it lies in the schema. */
@@ -181,18 +185,18 @@ export function onnxSpecTemplate(graph: GraphInput): string {
   const [H, W] = graph.size
   return [
     'name: my-model',
-    ask('labels', '[finding]'),
-    ask('exclusive', ''),
-    ask('activation', ''),
+    ask('labels', BLANK),
+    ask('exclusive', BLANK),
+    ask('activation', BLANK),
     'preprocess:',
-    ask('preprocess.size', H === null || W === null ? '' : `[${H}, ${W}]`),
-    ask('preprocess.channels', graph.channels === null ? '' : String(graph.channels)),
+    ask('preprocess.size', H === null || W === null ? BLANK : `[${H}, ${W}]`),
+    ask('preprocess.channels', graph.channels === null ? BLANK : String(graph.channels)),
     ...['fit', 'pad_value', 'resample', 'antialias', 'window', 'exif_orientation', 'flip'].map((key) =>
-      ask(`preprocess.${key}`, ''),
+      ask(`preprocess.${key}`, BLANK),
     ),
-    ...(graph.channels === 1 ? [] : [ask('preprocess.channel_order', ''), ask('preprocess.stain', '')]),
+    ...(graph.channels === 1 ? [] : [ask('preprocess.channel_order', BLANK), ask('preprocess.stain', BLANK)]),
     ...(graph.dtype === 'float32'
-      ? ['input:', ...['range', 'mean', 'std'].map((key) => ask(`input.${key}`, ''))]
+      ? ['input:', ...['range', 'mean', 'std'].map((key) => ask(`input.${key}`, BLANK))]
       : []),
   ].join('\n')
 }

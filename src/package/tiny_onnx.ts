@@ -1,6 +1,5 @@
 // Test support: writes small ONNX graphs byte by byte, so that tests of packages need neither Python nor files.
 // Protocol buffer field numbers are those of onnx.proto3.
-import { writeFile } from 'node:fs/promises'
 
 const ONNX_TYPES = { float32: 1, uint8: 2, int16: 5 } as const
 
@@ -15,6 +14,10 @@ export interface TinyModel {
   bias: number[]
   /** Batch dimension: dynamic unless a number is given. */
   batch?: number
+  /** The file beside the graph that holds the weight (`externalWeight`); inside the graph unless given. */
+  external?: string
+  /** Dimensions of the input as the graph declares them, where a test wants them wrong. */
+  declared?: (number | string)[]
 }
 
 /** A linear classifier: image → normalise → flatten → weight · x + bias. */
@@ -43,7 +46,8 @@ export function tinyOnnx(model: TinyModel): Uint8Array {
     step('Div', [at, 'std'], 'normalised')
   }
   step('Flatten', [at], 'flat', [intAttribute('axis', 1)])
-  constant('weight', [L, C * H * W], model.weight.flat())
+  if (model.external === undefined) constant('weight', [L, C * H * W], model.weight.flat())
+  else initializers.push(externalTensor('weight', [L, C * H * W], model.external))
   constant('bias', [L], model.bias)
   step('Gemm', [at, 'weight', 'bias'], 'logits', [intAttribute('transB', 1)])
   const batch = model.batch ?? 'batch'
@@ -51,14 +55,15 @@ export function tinyOnnx(model: TinyModel): Uint8Array {
     ...nodes.map((n) => field(1, n)),
     field(2, text('tiny')),
     ...initializers.map((i) => field(5, i)),
-    field(11, valueInfo('image', ONNX_TYPES[model.dtype], [batch, C, H, W])),
+    field(11, valueInfo('image', ONNX_TYPES[model.dtype], model.declared ?? [batch, C, H, W])),
     field(12, valueInfo('logits', ONNX_TYPES.float32, [batch, L])),
   )
   return message(integer(1, 8), field(7, graph), field(8, message(field(1, text('')), integer(2, 17))))
 }
 
-export async function writeTinyOnnx(path: string, model: TinyModel): Promise<void> {
-  await writeFile(path, tinyOnnx(model))
+/** What belongs into the file that `external` names. */
+export function externalWeight(model: TinyModel): Uint8Array {
+  return new Uint8Array(Float32Array.from(model.weight.flat()).buffer)
 }
 
 /** Weights that depend on every pixel differently, so that a flip, a swapped channel or a shift moves the logits. */
@@ -92,6 +97,18 @@ function tensor(name: string, dims: number[], values: number[]): Uint8Array {
     integer(2, ONNX_TYPES.float32),
     field(8, text(name)),
     field(9, raw),
+  )
+}
+
+function externalTensor(name: string, dims: number[], file: string): Uint8Array {
+  const EXTERNAL = 1
+  const location = message(field(1, text('location')), field(2, text(file)))
+  return message(
+    ...dims.map((d) => integer(1, d)),
+    integer(2, ONNX_TYPES.float32),
+    field(8, text(name)),
+    field(13, location),
+    integer(14, EXTERNAL),
   )
 }
 
