@@ -1,0 +1,94 @@
+/**
+ * npm run demo: the phantom data set used as what it is, an instrument with known truth. Each step is a command that
+ * anyone can type; this file types it, reads its --json, and says what it shows.
+ */
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Evaluation } from '../src/schema/evaluation.ts'
+import type { ModelPackage } from '../src/schema/model_package.ts'
+import type { InspectResult, PackageResult, RunResult } from '../src/schema/results.ts'
+import { phantomOptimum } from '../src/sources/phantom.ts'
+import { heading, say, typeCommand } from './demo/terminal.ts'
+
+const folder = 'demo'
+const started = Date.now()
+
+const recipe = (
+  name: string,
+  sharedPatients: number,
+) => `# Written by npm run demo: synthetic radiographs, ${name} split.
+name: phantom-${name}
+data:
+  root: ./images-${name}
+  source: { kind: phantom, patients: 400, size: 128, seed: 7, shared_patients: ${sharedPatients} }
+  split: { official: true, val: 0.25, seed: 0 }
+prepare: { size: 96, channels: 1 }
+task: { kind: classify, labels: [Cardiomegaly, Effusion] }
+model: resnet18
+augment: { flip_x: 0 }          # the heart lies on the left, and the marker must stay readable
+train: { epochs: 10, global_batch: 32, lr: 1.0e-3, seed: 0 }
+`
+
+async function main(): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const leaky = join(folder, 'leaky.yaml')
+  const clean = join(folder, 'clean.yaml')
+  await writeFile(leaky, recipe('leaky', 6))
+  await writeFile(clean, recipe('clean', 0))
+
+  heading('1. A split that leaks')
+  say('The images are synthetic. Six patients were planted in both parts of the split that comes with them.')
+  const inspected = await typeCommand<InspectResult>(['inspect', leaky], { expect: 0 })
+  const shared = inspected.json?.leaks ?? []
+  for (const leak of shared) say(`   in ${leak.splits.join(' and ')}: ${leak.case_ids.join(', ')}`)
+  if (shared.length === 0) throw new Error('inspect did not find the planted patients')
+  say(`=> inspect names ${shared.length} leaks. Training on that split:`)
+  const refused = await typeCommand(['train', leaky], { expect: 2 })
+  say(
+    `=> refused, exit code 2${refused.stderr.includes('allow_leaks') ? '; data.allow_leaks: true would print the leak in every report' : ''}.`,
+  )
+
+  heading('2. A model, beside the best that is possible')
+  const run = await typeCommand<RunResult>(['run', clean], { expect: 0 })
+  if (run.json === null) throw new Error('run printed no result')
+  const test = await typeCommand<Evaluation>(['evaluate', run.json.run_dir, '--split', 'test'], { expect: 0 })
+  const optimum = await phantomOptimum(join(folder, 'images-clean'))
+  say('=> AUROC on the held-out test patients, beside what an ideal reader of these images would reach:')
+  for (const [label, evaluated] of Object.entries(test.json?.per_label ?? {})) {
+    const { auroc } = evaluated
+    const measured =
+      auroc.value === null
+        ? `undefined (${auroc.reason})`
+        : `${auroc.value.toFixed(3)} [${auroc.low?.toFixed(3)}, ${auroc.high?.toFixed(3)}]`
+    say(`   ${label.padEnd(14)} measured ${measured}   best possible ${optimum.per_label[label]?.toFixed(3)}`)
+  }
+  say('   These are phantoms: the numbers say how well the instrument reads, and nothing about patients.')
+
+  heading('3. A package that proves what it computes')
+  const packageDir = run.json.package_dir
+  const verified = await typeCommand<PackageResult>(['package', '--verify', packageDir, '--data', clean], {
+    expect: 0,
+  })
+  say(`=> certificate passed: ${verified.json?.certificate.checks.length} checks.`)
+  const flipped = join(folder, 'flipped-package')
+  await rm(flipped, { recursive: true, force: true })
+  await cp(packageDir, flipped, { recursive: true })
+  const model = JSON.parse(await readFile(join(flipped, 'model.json'), 'utf8')) as ModelPackage
+  model.preprocess.flip = ['x']
+  await writeFile(join(flipped, 'model.json'), JSON.stringify(model, null, 2))
+  say('\nNow one line of a copy is changed: the images are read mirrored (preprocess.flip: ["x"]).')
+  const broken = await typeCommand<PackageResult>(['package', '--verify', flipped, '--data', clean], {
+    expect: 3,
+  })
+  for (const check of broken.json?.certificate.checks.filter((c) => !c.passed) ?? [])
+    say(`   FAILED ${check.name}: ${check.value} (limit ${check.limit})`)
+  say('=> the certificate fails, exit code 3.')
+
+  heading(`Done in ${Math.round((Date.now() - started) / 1000)} s`)
+  say(`report   ${run.json.report}`)
+  say(`package  ${packageDir}`)
+  say(`serve it ./fiducial serve ${packageDir}`)
+  say('\nNow yours:  ./fiducial init <your folder>')
+}
+
+await main()
