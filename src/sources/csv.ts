@@ -3,12 +3,12 @@ import type { Attributes, Case, SplitPart } from '../schema/case.ts'
 import type { CsvSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { defaultCaseIds } from './case_ids.ts'
-import { findInFolders, imageFinder, imageFolders, pathBelowRoot } from './image_files.ts'
 import { readLabels } from './label_cells.ts'
 import { partNamed } from './part_names.ts'
 import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 import { columnIndex, readTable, type Table } from './table.ts'
+import { findTableImages } from './table_images.ts'
 
 /**
  * A table with a row an image. Cases keep the order of the rows.
@@ -23,7 +23,7 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
   const attributes = readAttributes(source.attributes, table)
   const parts = 'column' in data.split ? readParts(data.split.column, table, warnings) : undefined
   const cell = cellReader(source, table)
-  const { images, skipped } = await findImages(source, table, root)
+  const { images, skipped } = await findTableImages(source, table, root)
   const patients = readPatients(source, table, images, warnings)
 
   const used = table.rows.map((_, i) => i).filter((i) => images[i] !== undefined)
@@ -73,49 +73,6 @@ function cellReader(source: CsvSource, table: Table) {
     case_id: reader(source.case_id, 'case_id'),
     study: reader(source.study, 'study'),
   }
-}
-
-async function findImages(source: CsvSource, table: Table, root: string) {
-  const index = columnIndex(table, source.image, 'data.source.image')
-  const folders = await imageFolders(root, source.images_dir)
-  if (folders.length === 0)
-    throw new UserError(
-      `data.source.images_dir: no folder matches ${source.images_dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
-    )
-  const paths = table.rows.map(({ cells }) =>
-    cells[index] ? folders.map((folder) => pathBelowRoot(root, folder, cells[index]!)) : [],
-  )
-  const outside = table.rows.filter((_, i) => paths[i]!.includes(null))
-  if (outside.length > 0) {
-    const shown = outside.map((row) => `line ${row.line}: ${row.cells[index]}`)
-    throw new UserError(
-      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? 'names an image' : 'name images'} outside of data.root, which is refused.\n  ${firstFew(shown)}\n  data.root: ${root}\n` +
-        '  do: set data.root to the folder that holds all images, and write paths relative to it (or to images_dir).',
-    )
-  }
-  const find = imageFinder(root)
-  const images: (string | undefined)[] = []
-  const skipped: SourceData['skipped'] = []
-  for (const [i, candidates] of paths.entries()) {
-    const path = candidates[0]
-    const found = path
-      ? await findInFolders(find, candidates as string[])
-      : {
-          missing: `The image column is empty on line ${table.rows[i]!.line}. Name the file, or take the row out.`,
-        }
-    images.push('path' in found ? found.path : undefined)
-    if ('missing' in found)
-      skipped.push({ file: path || `${table.name}:${table.rows[i]!.line}`, reason: found.missing })
-  }
-  if (table.rows.length > 0 && skipped.length === table.rows.length)
-    throw new UserError(
-      `None of the ${table.rows.length} images that ${table.name} names in column "${source.image}" is there, e.g. ${firstFew(
-        skipped.map((s) => s.file),
-        3,
-      )}.\n` +
-        `  looked below: ${resolve(root, source.images_dir)}\n  do: set data.root or data.source.images_dir to the folder that the paths are relative to.`,
-    )
-  return { images, skipped }
 }
 
 /** A column is numeric when all its filled cells are plain numbers; codes with leading zeros stay text. */

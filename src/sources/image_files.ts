@@ -72,7 +72,7 @@ export function imageFinder(root: string): ImageFinder {
     const folder = posix.dirname(path)
     const name = posix.basename(path)
     const at = (found: string) => ({ path: folder === '.' ? found : `${folder}/${found}` })
-    const { files, stems } = await list(folder)
+    const { files, stems, lower } = await list(folder)
     if (files.has(name)) return at(name)
     const matches = stems().get(name.normalize('NFC')) ?? []
     if (matches.length === 1) return at(matches[0]!)
@@ -84,8 +84,7 @@ export function imageFinder(root: string): ImageFinder {
       const slashed = posix.normalize(path.replaceAll('\\', '/'))
       if (!slashed.startsWith('..') && !slashed.startsWith('/')) return find(slashed)
     }
-    const lower = name.toLowerCase()
-    const near = [...files].find((file) => file.toLowerCase() === lower)
+    const near = lower().get(name.toLowerCase())
     return {
       missing: `There is no such file below data.root.${near ? ` The folder holds "${near}": case differs.` : ''} Add the file, or take the row out of the table.`,
     }
@@ -93,13 +92,19 @@ export function imageFinder(root: string): ImageFinder {
   return find
 }
 
-/** As `imageFinder`, in the first of several folders; an image in two of them is ambiguous. */
+/** As `imageFinder`, over several folders; an image in two of them is ambiguous. */
 export async function findInFolders(find: ImageFinder, paths: readonly string[]): Promise<FoundImage> {
-  const tried = await Promise.all(paths.map(find))
-  const found = tried.filter((one) => 'path' in one)
-  if (found.length <= 1) return found[0] ?? tried[0] ?? { missing: 'No folder matches images_dir.' }
+  const found: string[] = []
+  let missing: FoundImage = { missing: 'No folder matches images_dir.' }
+  for (const path of paths) {
+    const one = await find(path)
+    if ('path' in one) found.push(one.path)
+    else missing = one
+  }
+  if (found.length === 0) return missing
+  if (found.length === 1) return { path: found[0]! }
   return {
-    missing: `It lies in several folders: ${found.map((one) => one.path).join(', ')}. Name the folder in the table, or remove all but one.`,
+    missing: `It lies in several folders: ${found.join(', ')}. Name the folder in the table, or remove all but one.`,
   }
 }
 
@@ -134,6 +139,8 @@ interface FolderListing {
   files: Set<string>
   /** Image names and their stems, in NFC, to the names as they are on disk. */
   stems: () => Map<string, string[]>
+  /** Names in lower case to the names as they are on disk. */
+  lower: () => Map<string, string>
 }
 
 async function listFolder(root: string, folder: string): Promise<FolderListing> {
@@ -143,10 +150,8 @@ async function listFolder(root: string, folder: string): Promise<FolderListing> 
     throw explain(cause, join(root, folder))
   })
   const files = new Set(entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name))
-  let byStem: Map<string, string[]> | undefined
-  const stems = () => {
-    if (byStem) return byStem
-    byStem = new Map()
+  const stems = once(() => {
+    const byStem = new Map<string, string[]>()
     for (const file of [...files].filter(isImageName).sort()) {
       for (const key of new Set([file.normalize('NFC'), withoutExtension(file).normalize('NFC')])) {
         const known = byStem.get(key)
@@ -155,6 +160,16 @@ async function listFolder(root: string, folder: string): Promise<FolderListing> 
       }
     }
     return byStem
+  })
+  const lower = once(() => new Map([...files].map((file) => [file.toLowerCase(), file])))
+  return { files, stems, lower }
+}
+
+/** Computed when first asked for: most folders are never searched but by exact name. */
+function once<T>(compute: () => T): () => T {
+  let value: { is: T } | undefined
+  return () => {
+    value ??= { is: compute() }
+    return value.is
   }
-  return { files, stems }
 }

@@ -54,9 +54,15 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       const side = x < 0 ? 0 : 1
       const across = Math.abs(x)
 
+      // Body outline: neck, shoulders, chest wall; air beyond.
+      const outline =
+        y < 0.2 ? 0.1 + 0.42 * smooth((y + 0.06) / 0.22) : 0.52 - 0.06 * smooth((y - 0.22) / 0.2)
+      const body = edge(outline - across, 2 * soft)
+      if (body === 0) continue
+
       // The rib cage: an arch that is widest near the base.
       const rise = Math.max(0, Math.min(1, (y - a.apex_y + 0.03) / (0.78 - a.apex_y)))
-      const cage = a.thorax_half * Math.sqrt(1 - (1 - rise) ** 2.4)
+      const cage = a.thorax_half * ARCH[Math.round(rise * (ARCH.length - 1))]!
       const inner = a.mediastinum_half + 0.02 * bump(y, 0.43, 0.09)
       const lateral = Math.max(0, Math.min(1, (across - inner) / (a.thorax_half - inner)))
       const domeHeight = a.dome[0] + (a.dome[1] - a.dome[0]) * smooth(0.5 + x / (2 * inner))
@@ -69,7 +75,7 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       const hx = (x - heartWidth / 6) / (heartWidth / 2)
       const hy = (y - a.heart_y - 0.12 * x) / a.heart_half_height
       const heart = edge((1 - Math.sqrt(hx * hx + hy * hy)) * 0.16, 1.6 * soft) * edge(baseY - y, soft)
-      const knob = edge(0.036 - Math.hypot(x - 0.042, y - 0.31), 1.3 * soft)
+      const knob = edge(0.036 - length(x - 0.042, y - 0.31), 1.3 * soft)
 
       // Fluid: opaque up to a concave level that is highest at the chest wall.
       let fluid = 0
@@ -79,24 +85,20 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
       }
       const aerated = lung * (1 - 0.9 * heart) * (1 - 0.9 * knob) * (1 - 0.93 * fluid)
 
-      // Body outline: neck, shoulders, chest wall; air beyond.
-      const outline =
-        y < 0.2 ? 0.1 + 0.42 * smooth((y + 0.06) / 0.22) : 0.52 - 0.06 * smooth((y - 0.22) / 0.2)
-      const body = edge(outline - across, 2 * soft)
       let o = a.tissue + 0.07 * (tissueCloud(x + 0.5, y) - 0.5)
       o += 0.16 * edge(y - diaphragm, soft) * inCage + 0.06 * (1 - inCage) * edge(across - cage, soft)
       o += 0.1 * heart + 0.09 * knob
       o += spine(across, y) - 0.12 * edge(0.017 - across, soft) * edge(0.36 - y, 0.04)
-      o += 0.08 * bump(across, 0.085, 0.028) * bump(y, 0.44, 0.055)
+      if (across < 0.17) o += 0.08 * bump(across, 0.085, 0.028) * bump(y, 0.44, 0.055)
       o +=
         clavicle(across, y, a.clavicle_y, soft) +
         scapula(across, y, cage) +
         ribs(across, y, cage, a) * (0.45 + 0.55 * aerated)
-      if (a.breast > 0) o += a.breast * edge(1 - Math.hypot((across - 0.22) / 0.16, (y - 0.66) / 0.13), 0.25)
+      if (a.breast > 0) o += a.breast * edge(1 - length((across - 0.22) / 0.16, (y - 0.66) / 0.13), 0.25)
       if (side === 1 && a.stomach > 0)
         o -=
           a.stomach *
-          edge(1 - Math.hypot((x - 0.2) / 0.1, (y - baseY + 0.03) / 0.045), 0.3) *
+          edge(1 - length((x - 0.2) / 0.1, (y - baseY + 0.03) / 0.045), 0.3) *
           edge(y - diaphragm - 0.012, soft)
       const inLung = 0.1 + 0.05 * rise + 0.11 * (lungCloud(x + 0.5, y) - 0.5) + vesselMap(x, y)
       lung = aerated * (o - a.tissue) * 0.9 + aerated * inLung + (1 - aerated) * o
@@ -104,6 +106,14 @@ export function opacityMap(picture: PhantomPicture, size: number, texture: Rando
     }
   }
   return out
+}
+
+/** Half width of the rib cage from apex (0) to its widest (1), as a share of the widest. */
+const ARCH = Float64Array.from({ length: 2049 }, (_, i) => Math.sqrt(1 - (1 - i / 2048) ** 2.4))
+
+/** As Math.hypot, at a tenth of its cost. */
+function length(x: number, y: number): number {
+  return Math.sqrt(x * x + y * y)
 }
 
 /** Rises smoothly from 0 to 1 as `distance` goes from -width to width. */
@@ -187,7 +197,7 @@ function vessels(a: Anatomy, size: number): (x: number, y: number) => number {
     let angle = vessel.angle
     let x = vessel.side * 0.08
     let y = 0.44
-    const steps = 40
+    const steps = 30
     for (let i = 0; i < steps; i++) {
       const left = 1 - i / steps
       stamp(map, grid, x + 0.5, y, 0.004 + 0.006 * left, vessel.opacity * (0.3 + 0.7 * left))
