@@ -91,6 +91,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.decorateRequest('note')
   app.addHook('onRequest', async (request, reply) => startAnswer(request, reply))
+  // A connection that outlives its last answer would hold up the end of a stopping server.
+  app.addHook('onSend', async (_request, reply) => {
+    if (options.isStopping?.()) reply.header('connection', 'close')
+  })
   app.addHook('onResponse', async (request, reply) => {
     log?.(logRecord(request, reply))
   })
