@@ -97,6 +97,13 @@ test('a generation that was stopped is done again', async () => {
   assert.equal(await digest(root), whole)
 })
 
+test('two that generate the same phantom into one folder end with it whole', async () => {
+  const [alone, together] = [folder(), folder()]
+  await ensurePhantom(source(), alone)
+  await Promise.all([ensurePhantom(source(), together), ensurePhantom(source(), together)])
+  assert.equal(await digest(together), await digest(alone))
+})
+
 test('nothing is generated into a folder with anything else in it', async () => {
   const root = folder()
   await mkdir(root)

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { encodePng } from '#raster'
@@ -50,8 +51,10 @@ export async function ensurePhantom(source: PhantomSource, root: string): Promis
   const found = await readManifest(root)
   if (found && isSame(found, source)) return found
   const cases = planPhantom(source)
-  await clearFolder(root)
-  await writeAtomic(join(root, UNFINISHED), `${JSON.stringify({ synthetic: true, parameters: source })}\n`)
+  // The same phantom half written, perhaps by another process at this moment, is written over: its bytes are these.
+  const unfinished = `${JSON.stringify({ synthetic: true, generator_version: GENERATOR_VERSION, parameters: source })}\n`
+  if ((await readTextIfExists(join(root, UNFINISHED))) !== unfinished) await clearFolder(root)
+  await writeAtomic(join(root, UNFINISHED), unfinished)
   await writeImages(source, cases, root)
   await writeTables(cases, root, source.size)
   const manifest = describe(source, cases)
@@ -145,7 +148,7 @@ export function renderCase(source: PhantomSource, phantom: PhantomCase): Uint8Ar
 
 async function writeImage(pixels: Uint8Array, size: number, path: string): Promise<void> {
   const png = await encodePng({ data: pixels, height: size, width: size, channels: 1 })
-  const temporary = `${path}.tmp`
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.tmp`)
   try {
     await writeFile(
       temporary,

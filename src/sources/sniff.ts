@@ -61,6 +61,11 @@ export async function sniff(path: string): Promise<Sniffed> {
     throw new UserError(
       `None of the images could be read, e.g. ${firstFew(images, 3)}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF or WebP.`,
     )
+  const patients = new Set(data.cases.map((c) => c.patient_id)).size
+  if (patients < 20)
+    draft.unsure.push(
+      `${count(patients, 'patient')} ${patients === 1 ? 'is' : 'are'} few to split in three; whatever is measured will be very uncertain`,
+    )
   return { ...draft, look, data }
 }
 
@@ -133,14 +138,24 @@ async function sniffFolder(folder: string): Promise<Draft> {
   if (names.includes('annotations.csv') && isMhist(await readTable(join(folder, 'annotations.csv'))))
     return sniffMhist(folder)
   const contents = await walkFolder(folder)
-  const fromTable = await sniffTables(folder, contents)
-  if (fromTable) return fromTable
-  if (contents.images.length === 0) throw new UserError(noImages(folder, contents.others))
-  return sniffClassFolders(folder, contents)
+  const { draft, failure } = await sniffTables(folder, contents)
+  if (draft) return draft
+  try {
+    if (contents.images.length === 0) throw new UserError(noImages(folder, contents.others))
+    const classes = await sniffClassFolders(folder, contents)
+    if (failure) classes.unsure.push(`a table was passed over: ${failure.message.split('\n')[0]}`)
+    return classes
+  } catch (cause) {
+    // Without class folders it is the table that must be mended.
+    throw cause instanceof UserError && failure ? failure : cause
+  }
 }
 
-/** The table, among those at most a folder deep, of which most cells are found as images. */
-async function sniffTables(root: string, contents: FolderContents): Promise<Draft | null> {
+/** The longest table, among those at most a folder deep, that names images; or why one that does is of no use. */
+async function sniffTables(
+  root: string,
+  contents: FolderContents,
+): Promise<{ draft?: Draft; failure?: UserError }> {
   const files = contents.others.filter((file) => /\.(csv|tsv)$/i.test(file) && file.split('/').length <= 2)
   const folders = foldersOf(contents)
   const drafts: { draft: Draft; rows: number; file: string }[] = []
@@ -157,16 +172,12 @@ async function sniffTables(root: string, contents: FolderContents): Promise<Draf
     }
   }
   const best = drafts.sort((a, b) => b.rows - a.rows)[0]
-  if (best === undefined) {
-    // A table that names the images but cannot be used matters more than the folders they lie in.
-    if (failures[0]) throw failures[0]
-    return null
-  }
+  if (best === undefined) return failures[0] ? { failure: failures[0] } : {}
   if (drafts.length > 1)
     best.draft.unsure.push(
       `${count(drafts.length, 'table')} describe images here; the longest was taken, not ${firstFew(drafts.slice(1).map((d) => d.file))}`,
     )
-  return best.draft
+  return { draft: best.draft }
 }
 
 /** Folders of images and those above them, the nearest to the root first; past 200 a table would name them itself. */

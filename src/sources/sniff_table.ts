@@ -198,6 +198,10 @@ function guessLabels(
   }
   const [chosen, ...others] = candidates as [LabelGuess, ...LabelGuess[]]
   found.push(`labels in ${describe(chosen)}: ${chosen.why}`)
+  if (chosen.unknown.length > 0)
+    unsure.push(
+      `cells that hold ${chosen.unknown.map((value) => value || '(nothing)').join(' or ')} count as unknown: masked in loss and metrics`,
+    )
   if (others.length > 0) unsure.push(`labels might instead be in ${others.map(describe).join(' or ')}`)
   if (byName.length > 0 && flags.some((flag) => !byName.includes(flag)))
     unsure.push(

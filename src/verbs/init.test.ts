@@ -292,6 +292,19 @@ test('a table without labels is refused, naming its columns', async () => {
   )
 })
 
+test('class folders beside a table without labels are used, and the table is mentioned', async () => {
+  const root = await folder({
+    'sizes.csv': 'file,rows\na/1.png,8\na/2.png,8\nb/1.png,8\nb/2.png,8\n',
+    ...pictures(['a/1.png', 'a/2.png', 'b/1.png', 'b/2.png']),
+  })
+  const { recipe, result } = await start(root)
+  assert.deepEqual(recipe.task.labels, ['a', 'b'])
+  assert.match(
+    result.please_check.join(),
+    /a table was passed over: No column of sizes\.csv looks like a label/,
+  )
+})
+
 test('a table whose images are elsewhere, and other files, are refused', async () => {
   const root = await folder({
     'list.csv': 'file,label\n1.png,a\n2.png,b\n',
