@@ -5,7 +5,7 @@ import type { ModelPackage } from '../schema/model_package.ts'
 import type { PredictResult } from '../schema/results.ts'
 import type { Network } from './infer.ts'
 import { type InputFile, predictFiles } from './predict_files.ts'
-import { certificateProblem, type PackageOnDisk, readPackage, refuseDamage } from './read.ts'
+import { certificateProblem, findDamage, type PackageManifest, readManifest, refuseDamage } from './read.ts'
 import { openSession, type Session, type TensorInfo } from './session.ts'
 
 export interface LoadOptions {
@@ -41,26 +41,35 @@ export interface LoadedPackage {
  * @throws {UserError} when the folder is no package, is damaged, or is not certified (unless `allowFailed`)
  */
 export async function loadPackage(dir: string, options: LoadOptions = {}): Promise<LoadedPackage> {
-  const onDisk = await readPackage(dir)
-  refuseDamage(onDisk)
-  const problem = certificateProblem(onDisk)
+  const manifest = await readManifest(dir)
+  const problem = certificateProblem(manifest)
   if (problem !== null && !options.allowFailed)
     throw new UserError(
       `The package ${dir} is not certified: ${problem}.\n` +
         '  do: see what fails with "fiducial package --verify <package>", or package the run again; ' +
         '--allow-failed uses it all the same, for trials only.',
     )
-  return openPackage(onDisk, problem, options)
+  // The network loads in its own thread while the files are hashed here; damage is told before what it led to.
+  const opening = openPackage(manifest, problem, options)
+  opening.catch(() => {})
+  try {
+    refuseDamage(await findDamage(manifest))
+  } catch (cause) {
+    const loaded = await opening.catch(() => null)
+    await loaded?.close()
+    throw cause
+  }
+  return opening
 }
 
-/** The package's network and predict function; `readPackage` and its checks came before. */
+/** The package's network and predict function, unchecked: `findDamage` and `certificateProblem` are the caller's. */
 export async function openPackage(
-  onDisk: PackageOnDisk,
+  manifest: PackageManifest,
   problem: string | null,
   options: Pick<LoadOptions, 'threads'> = {},
 ): Promise<LoadedPackage> {
-  const { model, digest } = onDisk
-  const path = join(onDisk.dir, 'model.onnx')
+  const { model, digest } = manifest
+  const path = join(manifest.dir, 'model.onnx')
   const session = await openSession(path, {
     threads: options.threads ?? Math.min(4, availableParallelism()),
     input: model.input.name,
@@ -73,7 +82,7 @@ export async function openPackage(
     throw cause
   }
   const loaded: LoadedPackage = {
-    dir: onDisk.dir,
+    dir: manifest.dir,
     model,
     digest,
     problem,

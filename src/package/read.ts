@@ -6,8 +6,8 @@ import { parse } from '../schema/parse.ts'
 import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
 import { readTextIfExists, sha256, sha256File } from '../storage/local.ts'
 
-/** A package as it lies on disk, its files checked against model.json. */
-export interface PackageOnDisk {
+/** What a package says of itself. */
+export interface PackageManifest {
   dir: string
   model: ModelPackage
   /** SHA-256 of model.json's bytes. They name the hash of every other file, so this one covers the package. */
@@ -15,6 +15,10 @@ export interface PackageOnDisk {
   /** What the certificate vouches for; see `certifiedDigest`. */
   certifiedDigest: string
   certificate: Certificate | null
+}
+
+/** A package as it lies on disk, its files checked against model.json. */
+export interface PackageOnDisk extends PackageManifest {
   /** Files that are missing or changed: one line each. Empty for a whole package. */
   damage: string[]
 }
@@ -25,6 +29,12 @@ export interface PackageOnDisk {
  * @throws {UserError} when the folder is no package, or model.json or certificate.json cannot be understood
  */
 export async function readPackage(path: string): Promise<PackageOnDisk> {
+  const manifest = await readManifest(path)
+  return { ...manifest, damage: await findDamage(manifest) }
+}
+
+/** As `readPackage`, without reading the other files. */
+export async function readManifest(path: string): Promise<PackageManifest> {
   const dir = resolve(path)
   const text = await readTextIfExists(join(dir, 'model.json'))
   if (text === null)
@@ -42,7 +52,6 @@ export async function readPackage(path: string): Promise<PackageOnDisk> {
     certifiedDigest: certifiedDigest(text),
     certificate:
       certificateText === null ? null : readJson(Certificate, certificateText, join(dir, 'certificate.json')),
-    damage: await findDamage(dir, model.files),
   }
 }
 
@@ -58,7 +67,7 @@ export function certifiedDigest(modelJson: string): string {
 /**
  * Why the package may not be relied on, or null when its certificate passed and belongs to this very model.json.
  */
-export function certificateProblem(onDisk: PackageOnDisk): string | null {
+export function certificateProblem(onDisk: PackageManifest): string | null {
   const { certificate } = onDisk
   if (!certificate) return 'it has no certificate.json'
   const failed = certificate.checks.filter((check) => !check.passed).map((check) => check.name)
@@ -69,7 +78,8 @@ export function certificateProblem(onDisk: PackageOnDisk): string | null {
   return null
 }
 
-async function findDamage(dir: string, files: Readonly<Record<string, string>>): Promise<string[]> {
+/** Files of a package that are missing or changed, one line each. */
+export async function findDamage({ dir, model: { files } }: PackageManifest): Promise<string[]> {
   const damage: string[] = []
   for (const [name, expected] of Object.entries(files)) {
     const path = join(dir, name)
@@ -131,10 +141,10 @@ function checkConsistent(model: ModelPackage, where: string): void {
 /**
  * @throws {UserError} naming each missing or changed file
  */
-export function refuseDamage(onDisk: PackageOnDisk): void {
-  if (onDisk.damage.length === 0) return
+export function refuseDamage(damage: readonly string[]): void {
+  if (damage.length === 0) return
   throw new UserError(
-    `The package is damaged:\n  ${onDisk.damage.join('\n  ')}\n` +
+    `The package is damaged:\n  ${damage.join('\n  ')}\n` +
       '  do: copy the package again from where it was made, or package the run again.',
   )
 }

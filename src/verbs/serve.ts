@@ -4,7 +4,6 @@ import { networkInterfaces } from 'node:os'
 import { runNetwork } from '../package/infer.ts'
 import { type LoadedPackage, type LoadOptions, loadPackage } from '../package/load.ts'
 import { UserError } from '../schema/errors.ts'
-import { buildApp } from '../serve/app.ts'
 import type { Io } from './io.ts'
 
 export interface ServeOptions extends LoadOptions {
@@ -41,6 +40,8 @@ export async function serve(
   const { host = '127.0.0.1', port = 8080 } = options
   const loaded: LoadedPackage[] = []
   try {
+    // Fastify loads while the networks do.
+    const server = import('../serve/app.ts')
     for (const dir of packageDirs) loaded.push(await loadPackage(dir, options))
     const models = named(loaded)
     await Promise.all(loaded.map(warmUp))
@@ -51,6 +52,7 @@ export async function serve(
         `warning: listening on ${host}: whoever reaches this port can use it; put a proxy with a login before it.`,
       )
 
+    const { buildApp } = await server
     const app = await buildApp({
       models,
       version: await ownVersion(),
