@@ -4,7 +4,7 @@ import type { Recipe } from '../schema/recipe.ts'
 import type { PrepareResult } from '../schema/results.ts'
 import { type LabelsTable, Quarantined, type ShardIndex, type SplitTable } from '../schema/shard_set.ts'
 import { readKept } from './kept_split.ts'
-import { describeLeaks, findLeaks, sameBytes } from './leaks.ts'
+import { describeLeaks, findLeaks, type SameImages, sameBytes } from './leaks.ts'
 import { tooManyQuarantined } from './publish.ts'
 import { allowedQuarantined, type PrepareRequest } from './request.ts'
 import { readIndex, storedCases } from './shard_set.ts'
@@ -55,10 +55,11 @@ export async function withTables(
   const normalization = await normalizationOf(recipe.prepare.normalize, index.preprocess, training)
   const split = await writeSplitTable(dir, labels, cases, { rule, assigned, leaks, normalization })
 
-  const warnings = [...request.source.warnings, ...assigned.warnings]
+  const warnings = [...request.source.warnings, ...assigned.warnings, ...sharedImageWarnings(cases, same)]
   if (leaks.length > 0)
     warnings.push(
-      `The parts of the split share patients or images: ${describeLeaks(leaks)}. Training on it is refused.`,
+      `The parts of the split share patients or images: ${describeLeaks(leaks)}. ` +
+        (recipe.data.allow_leaks ? 'data.allow_leaks lets training go on.' : 'Training on it is refused.'),
     )
   const seconds = (performance.now() - timing.started) / 1000
   const result: PrepareResult = {
@@ -73,6 +74,20 @@ export async function withTables(
     reused: timing.reused,
   }
   return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings }
+}
+
+/** Images that stand under several patients, which an own split keeps together. */
+function sharedImageWarnings(cases: readonly Case[], same: readonly SameImages[]): string[] {
+  const across = same.filter(
+    ({ cases: members }) => new Set(members.map((i) => cases[i]!.patient_id)).size > 1,
+  )
+  if (across.length === 0) return []
+  const shown = across.slice(0, 3).map((one) => one.cases.map((i) => cases[i]!.case_id).join(' = '))
+  const more = across.length > shown.length ? ', …' : ''
+  return [
+    `${across.length} images stand under more than one patient, byte for byte (${shown.join(', ')}${more}): ` +
+      'a split of our own keeps these patients in one part. Check the patient ids.',
+  ]
 }
 
 /** Cases of this request without pixels in the set; the set's own list may hold others that were skipped then. */

@@ -85,7 +85,8 @@ function assignGiven(cases: readonly SplitCase[], split: GivenSplit, evidence: S
     warnings.push(`${without} of ${cases.length} cases have no part in the given split and are not used.`)
   if (split.val > 0 && !parts.includes('val')) {
     const training = cases.flatMap((_, i) => (parts[i] === 'train' ? [i] : []))
-    const inner = (group: readonly number[]) => group.map((i) => training.indexOf(i)).filter((i) => i >= 0)
+    const positions = new Map(training.map((i, at) => [i, at]))
+    const inner = (group: readonly number[]) => group.flatMap((i) => positions.get(i) ?? [])
     const together = evidence.together?.map(inner)
     const bins = draw(
       training.map((i) => cases[i]!),

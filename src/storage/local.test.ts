@@ -8,6 +8,7 @@ import {
   freeBytes,
   linkOrCopy,
   listFolder,
+  makeFolder,
   readTextIfExists,
   sha256,
   sha256File,
@@ -33,6 +34,12 @@ test('a private file is for its owner alone', async () => {
   const path = join(dir, 'private.txt')
   await writeAtomic(path, 'secret', { isPrivate: true })
   assert.equal((await stat(path)).mode & 0o777, 0o600)
+})
+
+test('a private folder is for its owner alone, those above it are not', async () => {
+  await makeFolder(join(dir, 'open/private'), { isPrivate: true })
+  assert.equal((await stat(join(dir, 'open/private'))).mode & 0o777, 0o700)
+  assert.notEqual((await stat(join(dir, 'open'))).mode & 0o777, 0o700)
 })
 
 test('a folder in the place of a file is named, with what to do', async () => {

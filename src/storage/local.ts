@@ -109,11 +109,14 @@ export async function listFolder(path: string): Promise<string[]> {
   }
 }
 
-/** Makes a folder and those above it. `isPrivate`: readable by its owner only (mode 0700). */
+/** Makes a folder and those above it. `isPrivate`: readable by its owner only (mode 0700), those above as usual. */
 export async function makeFolder(path: string, options: { isPrivate?: boolean } = {}): Promise<void> {
-  await mkdir(path, { recursive: true, ...(options.isPrivate ? { mode: 0o700 } : {}) }).catch((cause) =>
-    Promise.reject(explain(cause, path)),
-  )
+  try {
+    await mkdir(options.isPrivate ? dirname(path) : path, { recursive: true })
+    if (options.isPrivate) await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw explain(cause, path)
+  }
 }
 
 /** Removes a file or a whole folder; nothing happens when it does not exist. */
