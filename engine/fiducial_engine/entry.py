@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
 
@@ -31,17 +33,29 @@ def run_entry(main: Callable[[list[str]], Mapping[str, object]]) -> None:
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGINT; training looks at it once a step."""
+    """Set by SIGTERM or SIGINT; training looks at it once a step.
+
+    With FIDUCIAL_STOP_AT_EOF=1 the end of stdin sets it too: the agent holds the other end of that pipe, and a
+    training whose agent was killed must not go on unseen.
+    """
 
     def __init__(self) -> None:
         self.is_set = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._set)
+        if os.environ.get("FIDUCIAL_STOP_AT_EOF") == "1":
+            threading.Thread(target=_stop_at_eof, daemon=True).start()
 
     def _set(self, number: int, frame: FrameType | None) -> None:
         if not self.is_set:
             print("Stopping after this step; a checkpoint is written first.", file=sys.stderr, flush=True)
         self.is_set = True
+
+
+def _stop_at_eof() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _say(result: Mapping[str, object]) -> None:

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -36,12 +36,12 @@ function job(script: string, overrides: Partial<AgentJob> = {}): AgentJob {
 const context = (signal = new AbortController().signal) => ({ signal, log: () => {} })
 const logOf = async (rank: number) => (await readRankLogs(join(dir, 'logs')))[rank]!.lines
 
-/** Aborts as soon as rank 0's log holds a word. */
-function abortWhenLogged(word: string): AbortSignal {
+/** Aborts as soon as the log of every rank holds a word. */
+function abortWhenLogged(word: string, ranks = 1): AbortSignal {
   const controller = new AbortController()
   const timer = setInterval(async () => {
-    const text = await readFile(join(dir, 'logs', 'rank-0.log'), 'utf8').catch(() => '')
-    if (!text.includes(word)) return
+    const logs = await readRankLogs(join(dir, 'logs'))
+    if (logs.length < ranks || !logs.every(({ lines }) => lines.includes(word))) return
     clearInterval(timer)
     controller.abort()
   }, 50)
@@ -127,7 +127,10 @@ test("the user's mistake on one of two ranks ends both without a restart", needs
 test('a stop reaches both ranks and ends as stopped', needsPython, async () => {
   const script =
     'process.on("SIGTERM", () => { console.log("saved"); process.exit(75) }); setInterval(() => {}, 1000); console.log("ready")'
-  await assert.rejects(runAgent(job(script, { ranks: 2 }), context(abortWhenLogged('ready'))), StoppedError)
+  await assert.rejects(
+    runAgent(job(script, { ranks: 2 }), context(abortWhenLogged('ready', 2))),
+    StoppedError,
+  )
   assert.ok((await logOf(0)).includes('saved'))
   assert.ok((await logOf(1)).includes('saved'))
 })

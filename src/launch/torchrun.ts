@@ -36,10 +36,15 @@ export async function runTorchrun(
   const ranks = Array.from({ length: job.ranks }, (_, rank) => rank)
   const groups = new Map<number, number>()
   const final = new AbortController()
-  const poll = setInterval(async () => {
+  async function readGroups() {
     for (const rank of ranks) {
       const group = await readRankNumber(logsDir, rank, 'pid')
       if (group !== null) groups.set(rank, group)
+    }
+  }
+  const poll = setInterval(async () => {
+    await readGroups()
+    for (const rank of ranks) {
       // A rank that ended for good (the user's mistake, or stopped) must not be restarted.
       const code = await readRankNumber(logsDir, rank, 'exit')
       if (code === 2 || code === 75) final.abort()
@@ -63,7 +68,8 @@ export async function runTorchrun(
     process.off('exit', killRanks)
   }
   if (exit.code === 0) return null
-  // torchrun leaves ranks behind when it is killed itself: they have sessions of their own.
+  // torchrun leaves ranks behind when it is killed, or stopped while it starts them: they have sessions of their own.
+  await readGroups()
   killRanks()
   return explainRanks(logsDir, ranks, exit, signal.aborted)
 }

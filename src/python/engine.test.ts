@@ -78,6 +78,17 @@ test('a program that ignores SIGTERM is killed after the grace', async () => {
   assert.equal(exit.signal, 'SIGKILL')
 })
 
+test('a process left behind with the pipes does not hold up the end', async () => {
+  const started = performance.now()
+  const exit = await node(
+    'const { pid } = require("node:child_process").spawn("sleep", ["30"], { stdio: "inherit", detached: true }); ' +
+      'console.error(pid); process.exit(3)',
+  )
+  process.kill(Number(exit.tail[0]), 'SIGKILL')
+  assert.equal(exit.code, 3)
+  assert.ok(performance.now() - started < 10_000)
+})
+
 test('stdin stays open while the program runs', async () => {
   const exit = await node(
     'process.stdin.on("end", () => process.exit(9)); process.stdin.resume(); setTimeout(() => process.exit(0), 150)',

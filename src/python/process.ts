@@ -24,6 +24,8 @@ export interface ProcessExit {
 
 export const GRACE_SECONDS = 60
 const TAIL_LINES = 40
+/** Time to read what is left in the pipes of a program that has ended. */
+const PIPES_MS = 2_000
 
 /**
  * Runs a program to its end in a process group of its own, so that a terminal's Ctrl-C reaches it only as the
@@ -54,6 +56,8 @@ export async function runProcess(
     const exit = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code, signal) => resolve([code, signal]))
+      // A process that it left behind may hold its pipes open for ever.
+      child.once('exit', (code, signal) => setTimeout(() => resolve([code, signal]), PIPES_MS).unref())
     })
     process.once('exit', killGroup)
     child.stdin.on('error', () => {})
@@ -70,6 +74,8 @@ export async function runProcess(
     return { code, signal, tail }
   } finally {
     clearTimeout(graceTimer)
+    child.stdout.destroy()
+    child.stderr.destroy()
     options.signal.removeEventListener('abort', stop)
     process.off('exit', killGroup)
   }

@@ -1,0 +1,77 @@
+"""Processes start and end as entry.py says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_ENGINE = Path(__file__).parents[1]
+
+_WAITING = """
+import sys, time
+from fiducial_engine.entry import StopRequest, run_entry
+from fiducial_engine.errors import StoppedError
+
+def main(arguments):
+    stop = StopRequest()
+    print("ready", file=sys.stderr, flush=True)
+    while not stop.is_set:
+        time.sleep(0.01)
+    raise StoppedError("stopped")
+
+run_entry(main)
+"""
+
+
+def _start(**env: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAITING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+        cwd=_ENGINE,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "ready\n"
+    return process
+
+
+def test_sigterm_ends_as_stopped_with_one_json_line() -> None:
+    process = _start()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out) == (75, '{"stopped": "stopped"}\n')
+
+
+def test_a_training_whose_agent_was_killed_stops() -> None:
+    process = _start(FIDUCIAL_STOP_AT_EOF="1")
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=10) == 75
+
+
+def test_the_end_of_stdin_is_nothing_to_a_training_started_by_hand() -> None:
+    process = _start()
+    assert process.stdin is not None
+    process.stdin.close()
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.kill()
+    process.wait(timeout=10)
+
+
+def test_a_users_mistake_exits_2_with_its_message_last_on_stdout() -> None:
+    script = (
+        "from fiducial_engine.entry import run_entry\n"
+        "from fiducial_engine.errors import UserError\n"
+        "def main(arguments): raise UserError('no weights')\n"
+        "run_entry(main)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=10, cwd=_ENGINE)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, '{"error": "no weights"}\n', "no weights\n")
