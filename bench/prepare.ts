@@ -2,8 +2,8 @@
  * Images a second through `prepare`, and the memory of a worker: 1024² 8-bit grey PNGs of about 500 kB to 224², by
  * 1 worker and by one a core. `node bench/prepare.ts [images]`
  *
- * 2026-11-21, 2 cores shared with other work: 12 CPU-ms an image (decode 7.7, resize 3.2, SHA-256 0.6), so 166 images
- * a second on two idle cores; 150-180 MB a worker.
+ * 2026-11-21, 2 cores shared with other work: 12 CPU-ms an image (decode 7.7, resize 3.2, SHA-256 0.6), which
+ * allows 166 a second on two idle cores; 150-180 MB a worker.
  */
 import { link, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'

@@ -13,15 +13,26 @@ export interface FoundSet {
   report: PrepareReport
 }
 
-/** Whole sets at a place, in the order of their names. */
+/**
+ * Whole sets at a place, in the order of their names. One that cannot be read, say of another version, is passed over
+ * where others lie beside it.
+ */
 export async function listSets(place: SetPlace): Promise<FoundSet[]> {
-  const folders = place.out !== null ? [place.out] : await namesBelow(place.parent)
+  if (place.out !== null) return [await readSet(place.out)].filter((set) => set !== null)
   const found: FoundSet[] = []
-  for (const dir of folders) {
-    const [index, report] = [await readIndex(dir), await readPrepareReport(dir)]
-    if (index !== null && report !== null && report.set_id === index.set_id) found.push({ dir, report })
+  for (const dir of await namesBelow(place.parent)) {
+    const set = await readSet(dir).catch((error) => {
+      if (error instanceof UserError) return null
+      throw error
+    })
+    if (set !== null) found.push(set)
   }
   return found
+}
+
+async function readSet(dir: string): Promise<FoundSet | null> {
+  const [index, report] = [await readIndex(dir), await readPrepareReport(dir)]
+  return index !== null && report?.set_id === index.set_id ? { dir, report } : null
 }
 
 /**
@@ -50,7 +61,9 @@ export async function findSet(
     request.prepare,
     request.cases.map(({ case_id }, i) => ({ case_id, sha256: sources[i]!.sha256 })),
   )
-  return alike.find(({ report }) => report.request_ids.includes(id)) ?? null
+  const answers = alike.filter(({ report }) => report.request_ids.includes(id))
+  // An updated set rather than one made anew: it knows where patients were before.
+  return answers.find(({ report }) => report.updated_from !== null) ?? answers[0] ?? null
 }
 
 /** @throws {UserError} when a folder named by --out holds something else than this set or its unfinished work */

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { preprocess } from '../imaging/preprocess.ts'
 import { AttentionError, StoppedError, UserError } from '../schema/errors.ts'
 import { ShardIndex } from '../schema/shard_set.ts'
+import { writeAtomic } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
 import { lockFolder } from './folder_lock.ts'
 import { ShardError, verifyShards } from './repair.ts'
@@ -338,6 +339,17 @@ test('a damaged list of cases cannot be mended: the set is named, with what to d
     (error) =>
       error instanceof UserError && error.message.includes(set) && /delete that folder/.test(error.message),
   )
+})
+
+test('tables that are cut short or deleted are written again; a set of another version is passed over', async () => {
+  const work = workFolder()
+  const { dir: set, split, labels } = await prepareSmall(smallRecipe(root), work)
+  const sound = await digestSet(set)
+  await truncate(join(set, `tables/labels-${labels.labels_id.slice(0, 12)}/labels.json`), 5)
+  await rm(join(set, `tables/split-${split.split_id.slice(0, 12)}/split.safetensors`))
+  await writeAtomic(join(work, 'prepared/0123456789ab/index.json'), '{"format": 2}')
+  assert.equal((await prepareSmall(smallRecipe(root), work)).result.reused, true)
+  assert.deepEqual(await digestSet(set), sound)
 })
 
 test('two patients who share an image stay in one part', async () => {

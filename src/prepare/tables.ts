@@ -1,12 +1,17 @@
 import { join } from 'node:path'
 import type { Case, Labels, SplitPart } from '../schema/case.ts'
 import type { Split } from '../schema/data.ts'
-import { parse } from '../schema/parse.ts'
 import type { InputNormalization } from '../schema/preprocess.ts'
 import type { Leak } from '../schema/results.ts'
-import { LabelsTable, PART_CODES, type ShardIndex, SplitTable, type TableCase } from '../schema/shard_set.ts'
-import { readTextIfExists, sha256, writeAtomic } from '../storage/local.ts'
-import { encodeSafetensors } from '../storage/safetensors.ts'
+import {
+  type LabelsTable,
+  PART_CODES,
+  type ShardIndex,
+  type SplitTable,
+  type TableCase,
+} from '../schema/shard_set.ts'
+import { sha256, stampFile, writeAtomic } from '../storage/local.ts'
+import { encodeSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { canonicalJson, hashLines } from './identity.ts'
 import type { AssignedSplit } from './split.ts'
 
@@ -31,12 +36,6 @@ export async function writeLabelsTable(
     }),
   )
   const labelsId = hashLines({ set_id: index.set_id, labels }, rows)
-  const folder = join(dir, `tables/labels-${labelsId.slice(0, 12)}`)
-  const path = join(folder, 'labels.json')
-  const existing = await readTextIfExists(path)
-  if (existing !== null) return parse(LabelsTable, JSON.parse(existing), path)
-
-  const data = Int8Array.from(rows.flatMap((row) => labels.map((label) => row.labels[label] ?? -1)))
   const table: LabelsTable = {
     format: 1,
     set_id: index.set_id,
@@ -44,12 +43,14 @@ export async function writeLabelsTable(
     labels: [...labels],
     num_cases: rows.length,
   }
-  await writeAtomic(join(folder, 'cases.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
-  await writeAtomic(
-    join(folder, 'labels.safetensors'),
-    encodeSafetensors({ labels: { dtype: 'I8', shape: [rows.length, labels.length], data } }),
-  )
-  await writeAtomic(path, `${JSON.stringify(table, null, 2)}\n`)
+  const data = Int8Array.from(rows.flatMap((row) => labels.map((label) => row.labels[label] ?? -1)))
+  await writeMissing(join(dir, `tables/labels-${labelsId.slice(0, 12)}`), {
+    'cases.jsonl': rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+    'labels.safetensors': encodeSafetensors({
+      labels: { dtype: 'I8', shape: [rows.length, labels.length], data },
+    }),
+    'labels.json': `${JSON.stringify(table, null, 2)}\n`,
+  })
   return table
 }
 
@@ -80,11 +81,6 @@ export async function writeSplitTable(
     normalization,
   }
   const splitId = sha256(canonicalJson(whole))
-  const folder = join(dir, `tables/split-${splitId.slice(0, 12)}`)
-  const path = join(folder, 'split.json')
-  const existing = await readTextIfExists(path)
-  if (existing !== null) return parse(SplitTable, JSON.parse(existing), path)
-
   const table: SplitTable = {
     format: 1,
     set_id: labels.set_id,
@@ -96,18 +92,23 @@ export async function writeSplitTable(
     leaks,
     normalization,
   }
-  await writeAtomic(
-    join(folder, 'split.safetensors'),
-    encodeSafetensors({
-      part: { dtype: 'U8', shape: [codes.length], data: codes },
-      ...(folds === null
-        ? {}
-        : { fold: { dtype: 'I32' as const, shape: [folds.length], data: Int32Array.from(folds) } }),
-    }),
-  )
-  await writeAtomic(join(folder, 'rule.json'), `${canonicalJson(rule)}\n`)
-  await writeAtomic(path, `${JSON.stringify(table, null, 2)}\n`)
+  const part: Tensor = { dtype: 'U8', shape: [codes.length], data: codes }
+  const fold: Tensor | null =
+    folds === null ? null : { dtype: 'I32', shape: [folds.length], data: Int32Array.from(folds) }
+  await writeMissing(join(dir, `tables/split-${splitId.slice(0, 12)}`), {
+    'split.safetensors': encodeSafetensors(fold === null ? { part } : { part, fold }),
+    'rule.json': `${canonicalJson(rule)}\n`,
+    'split.json': `${JSON.stringify(table, null, 2)}\n`,
+  })
   return table
+}
+
+/** Writes the files of a table that are not there as they should be, in the order given: the manifest last. */
+async function writeMissing(folder: string, files: Record<string, string | Uint8Array>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name)
+    if ((await stampFile(path))?.size !== Buffer.byteLength(content)) await writeAtomic(path, content)
+  }
 }
 
 /** Something counted over the cases of each part. */
