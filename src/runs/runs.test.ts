@@ -4,13 +4,12 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/pro
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { NO_AUGMENT } from '../schema/augment.ts'
-import type { RunConfig } from '../schema/run.ts'
 import { createRunFolder, writeRun } from './create.ts'
 import { EventTail, eventsOf, parseEvents } from './events.ts'
 import { differences, findRun, listRuns } from './list.ts'
 import { readLock, releaseLock, takeLock } from './lock.ts'
 import { isFinished, readRun } from './read.ts'
+import { exampleConfig, exampleId } from './testing/example_config.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -18,60 +17,6 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, { recursive: true }))
 
-const id = (letter: string) => letter.repeat(64)
-function config(overrides: Partial<RunConfig> = {}): RunConfig {
-  return {
-    format: 1,
-    name: 'chest',
-    recipe_hash: id('a'),
-    task: { kind: 'classify', labels: ['pneumonia'], exclusive: false },
-    data: {
-      shard_set: '/sets/one',
-      set_id: id('b'),
-      labels_id: id('c'),
-      split_id: id('d'),
-      sample_shape: [1, 5, 4],
-      dtype: 'uint8',
-      normalization: { offset: 0, scale: 1 / 255, mean: [0.5], std: [0.25] },
-    },
-    model: { family: 'mlp', hidden: [8], dropout: 0, weights: 'none' },
-    augment: NO_AUGMENT,
-    train: {
-      epochs: 2,
-      global_batch: 4,
-      accumulate: 1,
-      lr: 1e-3,
-      optimizer: { kind: 'sgd', momentum: 0.9, nesterov: true, weight_decay: 0 },
-      loss: { kind: 'bce', pos_weight: 'none' },
-      schedule: { kind: 'constant', warmup: 0 },
-      clip_norm: null,
-      ema: null,
-      early_stopping_patience: null,
-      select: 'auroc_mean',
-      validate_every: 1,
-      checkpoint_every_minutes: 10,
-      keep_checkpoints: 2,
-      precision: 'fp32',
-      compile: false,
-      deterministic: false,
-      device: 'cpu',
-      parallel: 'ddp',
-      streams: 64,
-      shuffle_window: 8,
-      sync_batch_norm: false,
-      seed: 0,
-    },
-    provenance: {
-      fiducial_version: '0.1.0',
-      commit: null,
-      dirty: null,
-      node_lock_sha256: null,
-      python_lock_sha256: null,
-      created: '2026-11-21T10:00:00.000Z',
-    },
-    ...overrides,
-  }
-}
 const stepEvent = (step: number, loss: number) =>
   JSON.stringify({
     type: 'step',
@@ -189,7 +134,7 @@ test('a process that merely got the number of the dead writer does not block the
 })
 
 test('the status follows the events: new, interrupted, stopped, finished', async () => {
-  await writeRun(dir, 'name: chest\n', config())
+  await writeRun(dir, 'name: chest\n', exampleConfig())
   assert.equal((await readRun(dir)).status, 'new')
   const events = join(dir, 'events.jsonl')
   await writeFile(events, `{"type":"resume","step":0,"time":0}\n${stepEvent(3, 0.5)}\n`)
@@ -202,7 +147,7 @@ test('the status follows the events: new, interrupted, stopped, finished', async
 })
 
 test('runs are listed newest first and damaged ones are named', async () => {
-  const at = (created: string) => config({ provenance: { ...config().provenance, created } })
+  const at = (created: string) => exampleConfig({ provenance: { ...exampleConfig().provenance, created } })
   for (const [name, value] of [
     ['old', at('2026-11-20T10:00:00.000Z')],
     ['new', at('2026-11-21T10:00:00.000Z')],
@@ -226,12 +171,12 @@ test('a folder that does not exist lists no runs', async () => {
 
 test('only a run of the same recipe, pixels, labels, split and network is found', async () => {
   await mkdir(join(dir, 'one'))
-  await writeRun(join(dir, 'one'), '', config())
+  await writeRun(join(dir, 'one'), '', exampleConfig())
   const unfinished = (run: { status: string }) => !isFinished(run.status as 'new')
-  assert.equal((await findRun(dir, config(), unfinished))?.id, 'one')
-  assert.equal(await findRun(dir, config({ recipe_hash: id('e') }), unfinished), null)
-  const otherSplit = config({ data: { ...config().data, split_id: id('e') } })
-  assert.deepEqual(differences(config(), otherSplit), ['split'])
+  assert.equal((await findRun(dir, exampleConfig(), unfinished))?.id, 'one')
+  assert.equal(await findRun(dir, exampleConfig({ recipe_hash: exampleId('e') }), unfinished), null)
+  const otherSplit = exampleConfig({ data: { ...exampleConfig().data, split_id: exampleId('e') } })
+  assert.deepEqual(differences(exampleConfig(), otherSplit), ['split'])
   await writeFile(join(dir, 'one', 'events.jsonl'), `${endEvent('finished')}\n`)
-  assert.equal(await findRun(dir, config(), unfinished), null)
+  assert.equal(await findRun(dir, exampleConfig(), unfinished), null)
 })
