@@ -87,8 +87,9 @@ function validation(evaluation: Evaluation): string {
 
 function operatingPoints({ operating_points: points, task }: ModelPackage): string {
   const rows = Object.values(points).map((point) => {
-    const bounds = Object.entries(point.rule.subject_to).map(([name, least]) => `${name} ≥ ${least}`)
-    const rule = [`most ${point.rule.maximize}`, ...bounds].join(', ')
+    const { maximize, subject_to = {} } = point.rule ?? {}
+    const bounds = Object.entries(subject_to).map(([name, least]) => `${name} ≥ ${least}`)
+    const rule = maximize === undefined ? 'none' : [`most ${maximize}`, ...bounds].join(', ')
     return [point.label, String(point.threshold), rule, point.chosen_on, point.attained ? 'yes' : '**no**']
   })
   if (rows.length > 0) return table(['label', 'threshold', 'rule', 'chosen on', 'rule met'], rows)

@@ -1,4 +1,5 @@
 import { SchemaError, UserError } from '../schema/errors.ts'
+import type { OperatingPoint } from '../schema/evaluation.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import { OnnxSpec } from '../schema/onnx_spec.ts'
 import { parse } from '../schema/parse.ts'
@@ -142,6 +143,12 @@ function contradictions(spec: OnnxSpec, graph: GraphInput): string[] {
     )
   if (!spec.exclusive && spec.activation === 'softmax')
     mistakes.push('activation is softmax, but the labels do not exclude each other: say exclusive: true')
+  if (spec.thresholds && spec.operating_point)
+    mistakes.push('thresholds are given and operating_point would choose others: say one of them')
+  if (spec.thresholds && spec.exclusive)
+    mistakes.push('thresholds are given, but of exclusive labels the highest score decides')
+  for (const label of Object.keys(spec.thresholds ?? {}))
+    if (!spec.labels.includes(label)) mistakes.push(`thresholds.${label} is none of the labels`)
   if (graph.dtype === 'int16' && spec.preprocess.window === null)
     mistakes.push('the graph reads int16: preprocess.window must say which source values are mapped')
   return mistakes
@@ -176,6 +183,16 @@ export function normalizationOf(spec: OnnxSpec, dtype: PreprocessSpec['dtype']):
     mean: each(mean).map((m) => (m - low) / (high - low)),
     std: each(std).map((s) => s / (high - low)),
   }
+}
+
+/** Thresholds that the spec gives. */
+export function givenPoints({ thresholds = {} }: OnnxSpec): Record<string, OperatingPoint> {
+  return Object.fromEntries(
+    Object.entries(thresholds).map(([label, threshold]) => [
+      label,
+      { label, threshold, rule: null, attained: true, chosen_on: 'given with the model', metrics: {} },
+    ]),
+  )
 }
 
 /** A spec to fill in, for a graph: every key that is asked for, with what it means. */

@@ -79,6 +79,7 @@ function decisionText({ task, operating_points }: Evaluation): string {
   const points = Object.values(operating_points)
   const first = points[0]
   if (!first) return 'No operating point: nothing was called positive or negative.'
+  if (!first.rule) return `Called positive at or above the threshold, which was ${first.chosen_on}.`
   const bounds = Object.entries(first.rule.subject_to).map(
     ([name, least]) => `${metricName(name)} ≥ ${least}`,
   )

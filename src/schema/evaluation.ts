@@ -16,7 +16,7 @@ export const OperatingPoint = z.strictObject({
   threshold: z
     .number()
     .describe('Positive when score >= threshold; midway between two adjacent validation scores.'),
-  rule: OperatingPointRule,
+  rule: OperatingPointRule.nullable().describe('What chose it; null for a threshold that was given.'),
   attained: z.boolean().describe('False when no threshold meets subject_to; the nearest is then given.'),
   chosen_on: z
     .string()

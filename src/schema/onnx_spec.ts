@@ -56,6 +56,10 @@ export const OnnxSpec = z.strictObject({
   operating_point: OperatingPointRule.optional().describe(
     'how thresholds are chosen on reference cases that have truth_<label> columns',
   ),
+  thresholds: z
+    .record(z.string(), z.number().min(0).max(1))
+    .optional()
+    .describe('label → threshold that the model is used with, instead of choosing one'),
   tolerance: z.number().positive().default(1e-4).describe('largest difference in probability'),
   synthetic: z.boolean().default(false).describe('trained on synthetic images'),
 })

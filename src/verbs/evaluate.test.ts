@@ -195,7 +195,7 @@ test('of a run only evaluate.* can be set, and is', async () => {
   ]
   const evaluation = await evaluate({ run }, { split: 'val', set, subgroups: ['sex'] }, io)
   assert.equal(evaluation.bootstrap.resamples, 100)
-  assert.deepEqual(evaluation.operating_points[LABELS[0]!]!.rule.subject_to, { sensitivity: 0.9 })
+  assert.deepEqual(evaluation.operating_points[LABELS[0]!]!.rule!.subject_to, { sensitivity: 0.9 })
   assert.ok(evaluation.subgroups.every(({ attribute }) => attribute === 'sex'))
   await assert.rejects(
     evaluate({ run }, { split: 'val', set: ['train.lr=1'] }, io),

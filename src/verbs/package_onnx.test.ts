@@ -231,6 +231,20 @@ test('thresholds are chosen on reference cases with truth', async () => {
   assert.match(card, /To be completed/)
 })
 
+test('thresholds that a model is used with are carried, with truth and without', async () => {
+  for (const truth of [true, false]) {
+    const files = await onDisk({ truth, spec: { ...SPEC, thresholds: { nodule: 0.31 } } })
+    const { package_dir, certificate } = await packageOnnx(files, quietIo())
+    assert.deepEqual(failing(certificate.checks), [])
+    const model = ModelPackage.parse(JSON.parse(await readFile(join(package_dir, 'model.json'), 'utf8')))
+    assert.deepEqual(Object.keys(model.operating_points), ['nodule'])
+    const { threshold, rule } = model.operating_points.nodule!
+    assert.deepEqual([threshold, rule], [0.31, null])
+  }
+  const both = await onDisk({ spec: { ...SPEC, thresholds: { mass: 0.5 }, operating_point: {} } })
+  await refused(packageOnnx(both, quietIo()), /say one of them/, /thresholds\.mass is none of the labels/)
+})
+
 test('a rule without truth to choose on is refused', async () => {
   const files = await onDisk({ spec: { ...SPEC, operating_point: {} } })
   await refused(packageOnnx(files, quietIo()), /no truth_<label> column/)

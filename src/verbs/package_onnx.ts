@@ -8,6 +8,7 @@ import { goldenInputs } from '../package/golden.ts'
 import { networkInput, runNetwork } from '../package/infer.ts'
 import {
   type GraphInput,
+  givenPoints,
   graphInput,
   normalizationOf,
   onnxSpecTemplate,
@@ -144,6 +145,7 @@ function evaluationOf(cases: readonly ReferenceCase[], spec: OnnxSpec, reference
       task: { labels: spec.labels, exclusive: spec.exclusive },
       source: 'the reference cases',
       split: 'all',
+      ...(spec.thresholds && { operating_points: givenPoints(spec) }),
       rule: spec.operating_point ?? { maximize: 'youden', subject_to: {} },
       chosen_on: 'the reference cases',
       bootstrap,
@@ -181,7 +183,7 @@ function modelJson(
     },
     output: { name: outputs[0]!.name, activation: spec.activation },
     calibration: { kind: 'none' },
-    operating_points: evaluation?.operating_points ?? {},
+    operating_points: evaluation?.operating_points ?? givenPoints(spec),
     fingerprint: null,
     provenance: {
       ...provenance,
