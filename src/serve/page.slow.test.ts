@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { type LoadedPackage, loadPackage } from '../package/load.ts'
+import { makePhantoms } from '../package/phantoms.ts'
+import { TINY_SPEC, writeTinyPackage } from '../package/tiny_package.ts'
+import { buildApp } from './app.ts'
+
+const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  existsSync,
+)
+const skip = browserPath === undefined ? 'no Chromium on this machine' : false
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+describe('the page in a browser', { skip }, () => {
+  let scratch = ''
+  let loaded: LoadedPackage
+  let app: Awaited<ReturnType<typeof buildApp>>
+  let context: Awaited<ReturnType<typeof chromium.launchPersistentContext>>
+  before(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'fiducial-page-'))
+    await writeTinyPackage(join(scratch, 'pkg'), { model: { synthetic: true } })
+    loaded = await loadPackage(join(scratch, 'pkg'))
+    app = await buildApp({ models: new Map([['tiny', loaded]]), version: '0' })
+    await app.listen({ port: 0 })
+    context = await chromium.launchPersistentContext(join(scratch, 'profile'), {
+      executablePath: browserPath!,
+      headless: true,
+      args: ARGUMENTS,
+    })
+  })
+  after(async () => {
+    await context.close()
+    await app.close()
+    await loaded.close()
+    await rm(scratch, { recursive: true, force: true })
+  })
+
+  test('scores a chosen file, shows the decision, the notice and the synthetic banner, and asks no other host', async () => {
+    const origin = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    const page = await context.newPage()
+    const errors: string[] = []
+    const hosts = new Set<string>()
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    page.on('pageerror', (error) => errors.push(error.message))
+    page.on('request', (request) => hosts.add(new URL(request.url().replace(/^blob:/, '')).origin))
+    await page.goto(origin)
+    const [phantom] = await makePhantoms(TINY_SPEC)
+    const name = '<img src=x onerror=alert(1)>.png'
+    const file = { name, mimeType: 'image/png', buffer: Buffer.from(phantom!.bytes) }
+    await page.setInputFiles('#files', file)
+    await page.waitForSelector('article')
+    const { predictions } = await loaded.predict([{ name: 'x', bytes: phantom!.bytes }])
+    const text = (await page.textContent('article'))!
+    assert.ok(text.includes(name), 'a name is text, never markup')
+    assert.ok(text.includes(predictions[0]!.scores.nodule!.toFixed(3)))
+    assert.match(text, predictions[0]!.decisions.nodule ? /present/ : /absent/)
+    assert.equal(
+      await page.locator('.preview img').evaluate((image) => image.getAttribute('alt')),
+      `Preview of ${name}`,
+    )
+    assert.ok(await page.isVisible('#synthetic'))
+    assert.ok(await page.isVisible('text=Research use, not a diagnosis.'))
+    assert.equal(await page.textContent('#status'), '1 image scored.')
+    assert.deepEqual(errors, [])
+    assert.deepEqual([...hosts], [origin])
+  })
+})
