@@ -34,7 +34,7 @@ export function terminalIo({ quiet }: { quiet: boolean }): Terminal {
   function progress(line: string) {
     if (quiet) return
     if (isTTY) {
-      const width = process.stderr.columns ?? 80
+      const width = process.stderr.columns || 80
       process.stderr.write(`\r\x1b[2K${line.length < width ? line : `${line.slice(0, width - 2)}…`}`)
       live = true
     } else if (performance.now() - lastPiped >= PIPED_PROGRESS_MS) {
