@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from fiducial_engine.sampling import Rows
 from fiducial_engine.shards import ShardSet, Tables
 from fiducial_engine.tasks.classify import scores
 
+_SIGN_OF_LIFE_SECONDS = 30.0  # The agent's watchdog ends ranks that stay silent for launch.watchdog_seconds.
 PART_CODES = {"train": 1, "val": 2, "test": 3}
 
 
@@ -40,12 +43,16 @@ def logits_of_rows(
     was_training = network.training
     network.eval()
     parts = [torch.empty((0, tables.labels_NL.shape[1]))]
+    said = time.monotonic()
     for at in range(0, len(mine), batch_size):
         rows = mine[at : at + batch_size]
         batch = read_batch(shards, tables.labels_NL, rows, rows, pin=device.type == "cuda")
         with autocast(device, precision):
             logits = network(to_device(batch.image_BCHW, device))
         parts.append(logits.float().cpu())
+        if time.monotonic() - said > _SIGN_OF_LIFE_SECONDS:
+            said = time.monotonic()
+            print(f"scored {at + len(rows)} of {len(mine)} cases", file=sys.stderr, flush=True)
     network.train(was_training)
     return torch.cat(parts)
 
