@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-import torch
-
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # As the engine sets it; read when torch is imported.
 # torchrun's shared rendezvous store hangs now and then when workers are killed (pytorch#135712).
 os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-torch.set_num_threads(min(2, os.cpu_count() or 1))
 
-from tiny_set import make_set  # noqa: E402
-from zygote import Zygote  # noqa: E402
+import pytest
+import torch
+from tiny_set import make_set
+from zygote import Zygote
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")

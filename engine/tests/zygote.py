@@ -31,6 +31,8 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # Everything is imported.
 
     def start(self, entry: str, *arguments: object, log: Path, **environment: object) -> int:
         """Fork a child that runs an entry point; its output goes to `log`. Returns its process id."""
@@ -73,8 +75,16 @@ class Zygote:
 
 
 def _serve() -> None:
-    for module in ("sklearn.metrics", "torch._dynamo", "torch.optim", "fiducial_engine.train", "safetensors.torch"):
+    for module in (
+        "fiducial_engine",
+        "sklearn.metrics",
+        "torch._dynamo",
+        "torch.optim",
+        "fiducial_engine.train",
+        "safetensors.torch",
+    ):
         importlib.import_module(module)
+    print("ready", flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         if "wait" in command:

@@ -30,10 +30,10 @@ def build(config: TimmModel, spec: NetworkSpec) -> nn.Module:
         near = difflib.get_close_matches(kind, timm.list_models(), n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UserError(f"model.kind: timm {timm.__version__} has no model {kind!r}{hint}")
-    arguments = _arguments(timm, kind, config, spec)
     if weights == "none":
-        return _create(timm, kind, arguments, spec.size)
+        return _create(timm, kind, _arguments(timm, kind, config, spec), spec.size)
     file = _weights_file(timm, kind, weights)
+    arguments = _arguments(timm, kind, config, spec)
     arguments |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file)}}
     try:
         return _create(timm, kind, arguments, spec.size)
@@ -87,6 +87,12 @@ def _create(timm: Any, kind: str, arguments: dict[str, Any], size: tuple[int, in
             f"model.kind: {kind} can't take images of {size[0]}×{size[1]}: {cause}\n"
             "  do: choose a prepare.size that its patches divide, or another model."
         ) from cause
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    if patch is not None and any(side % p for side, p in zip(size, patch, strict=False)):
+        raise UserError(
+            f"model.kind: {kind} cuts images into patches of {patch[0]}×{patch[1]}, which do not divide "
+            f"{size[0]}×{size[1]}; the rest would be ignored.\n  do: choose another prepare.size, or another model."
+        )
     return network
 
 
@@ -94,10 +100,10 @@ def _weights_file(timm: Any, kind: str, weights: str) -> Path:
     """The file of pretrained weights: placed by hand, or from the Hugging Face hub."""
     if weights != "pretrained" and not weights.startswith("timm:"):
         return Path(weights)
-    cfg = timm.get_pretrained_cfg(kind, allow_unregistered=False)
-    if cfg is None or not (cfg.hf_hub_id or cfg.url):
-        tags = timm.list_pretrained(f"{kind.split('.')[0]}.*")
+    tags = timm.list_pretrained(f"{kind.split('.')[0]}.*")
+    if not tags or ("." in kind and kind not in tags):
         raise UserError(f"model.weights: timm has no weights {kind!r}; it has {', '.join(tags) or 'none for it'}.")
+    cfg = timm.get_pretrained_cfg(kind)
     tag = f"{cfg.architecture}.{cfg.tag}" if cfg.tag else str(cfg.architecture)
     placed = _placed_folder() / f"{tag}.safetensors"
     if placed.exists():
