@@ -1,3 +1,4 @@
+import { readHeader } from '../imaging/header.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { sha256 } from '../storage/local.ts'
@@ -14,7 +15,8 @@ export interface InputFile {
 
 export type FilePrediction = PredictResult['predictions'][number]
 export type FileFailure = PredictResult['failed'][number]
-export type Gate = <T>(work: () => Promise<T>) => Promise<T>
+/** Holds work back until there is room for the pixels that it decodes. */
+export type Gate = <T>(work: () => Promise<T>, pixels: number) => Promise<T>
 type Ready = PreparedInput & { name: string; case_id: string; input_sha256: string; seconds: number }
 
 /**
@@ -29,11 +31,11 @@ export async function* predictFiles(
   loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
   options: { batch?: number; signal?: AbortSignal; gate?: Gate } = {},
 ): AsyncGenerator<FilePrediction | FileFailure> {
-  const { batch = 8, signal, gate = (work) => work() } = options
+  const { batch = 8, signal, gate } = options
   let running: Promise<(FilePrediction | FileFailure)[]> = Promise.resolve([])
   for await (const chunk of chunks(files, batch)) {
     if (signal?.aborted) break
-    const ready = await Promise.all(chunk.map((file) => gate(() => prepareFile(file, loaded))))
+    const ready = await Promise.all(chunk.map((file) => prepareFile(file, loaded, gate)))
     yield* await running
     running = scoreBatch(ready, loaded)
     // Awaited one turn later; without this a failure meanwhile would count as unhandled.
@@ -48,11 +50,13 @@ export async function* predictFiles(
 export async function prepareFile(
   file: InputFile,
   loaded: Pick<LoadedPackage, 'model'>,
+  gate: Gate = (work) => work(),
 ): Promise<Ready | FileFailure> {
   const start = performance.now()
   try {
     const bytes = await file.read()
-    const prepared = await prepareInput(bytes, loaded.model)
+    const { height, width } = await readHeader(bytes)
+    const prepared = await gate(() => prepareInput(bytes, loaded.model), height * width)
     const seconds = (performance.now() - start) / 1000
     const case_id = file.case_id ?? withoutExtension(file.name)
     return { ...prepared, name: file.name, case_id, input_sha256: sha256(bytes), seconds }

@@ -32,20 +32,38 @@ export class Admission {
   }
 }
 
-/** Runs at most `limit` pieces of work at a time, the others in order of arrival. */
-export function gate(limit: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (work) => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running++
+/** An image counts as this many pixels at least: its file, tensors and bookkeeping take room too. */
+const LEAST_PIXELS = 2 ** 21
+
+/**
+ * Runs work in order of arrival, as much at a time as decodes `limit` pixels together; a larger image runs alone.
+ * Decoding takes 1 to 8 bytes a pixel, whatever the size of the file.
+ */
+export function pixelGate(limit: number): <T>(work: () => Promise<T>, pixels: number) => Promise<T> {
+  let inFlight = 0
+  const waiting: { cost: number; start: () => void }[] = []
+  function startNext() {
+    for (
+      let next = waiting[0];
+      next && (inFlight === 0 || inFlight + next.cost <= limit);
+      next = waiting[0]
+    ) {
+      waiting.shift()
+      inFlight += next.cost
+      next.start()
+    }
+  }
+  return async (work, pixels) => {
+    const cost = Math.max(pixels, LEAST_PIXELS)
+    await new Promise<void>((start) => {
+      waiting.push({ cost, start })
+      startNext()
+    })
     try {
       return await work()
     } finally {
-      // The slot passes to the next in line, or is given back.
-      const next = waiting.shift()
-      if (next) next()
-      else running--
+      inFlight -= cost
+      startNext()
     }
   }
 }

@@ -6,7 +6,7 @@ import type { LoadedPackage } from '../package/load.ts'
 import { predictFiles } from '../package/predict_files.ts'
 import type { PredictResult } from '../schema/results.ts'
 import type { ServedModel, ServedModels, ServeError } from '../schema/serving.ts'
-import { Admission, gate } from './admission.ts'
+import { Admission, pixelGate } from './admission.ts'
 import { batching } from './batching.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
 import { openapi } from './openapi.ts'
@@ -113,7 +113,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ]),
   )
   const admission = new Admission({ requests: maxRequests, bytes: Math.max(maxBodyBytes, 512e6) })
-  const decodeGate = gate(4)
+  // 2^25: sixteen radiographs of 2 megapixels, or one of 33.
+  const decodeGate = pixelGate(2 ** 25)
 
   async function predict(name: string, request: FastifyRequest, reply: FastifyReply): Promise<PredictResult> {
     const served = predictors.get(name)!

@@ -24,7 +24,9 @@ export interface PackageRunOptions {
   out?: string
   /** Finds the raw files of validation cases where they lie now, when they were moved since `prepare`. */
   data?: LoadedRecipe
-  /** `path=value` overrides of the run's recipe, e.g. `package.certify_cases=200`. */
+  /** The recipe that the run was started with, where it is at hand; else the run's recipe.yaml. */
+  recipe?: LoadedRecipe
+  /** `path=value` overrides of the run's recipe.yaml, e.g. `package.certify_cases=200`. */
   set?: readonly string[]
   version?: string
 }
@@ -37,7 +39,7 @@ export interface PackageRunOptions {
  */
 export async function packageRun(runDir: string, options: PackageRunOptions, io: Io): Promise<PackageResult> {
   const run = await readRun(runDir)
-  const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
+  const { recipe } = options.recipe ?? (await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set))
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
   await refuseOccupied(out, run.id)
