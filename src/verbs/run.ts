@@ -1,17 +1,18 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { certificateProblem, readPackage } from '../package/read.ts'
 import { findPython } from '../python/environment.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
 import { resolveModel } from '../runs/model.ts'
 import { readRun } from '../runs/read.ts'
 import { Evaluation } from '../schema/evaluation.ts'
-import { Certificate, ModelPackage } from '../schema/model_package.ts'
 import type { PackageResult, RunResult, TrainResult } from '../schema/results.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import { evaluate } from './evaluate.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { packageRun } from './package.ts'
+import { packageResult } from './package_result.ts'
 import { prepare } from './prepare.ts'
 import { type TrainOptions, trainPrepared } from './train.ts'
 
@@ -57,7 +58,7 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
   )
   const packaged = await stage('package', () =>
     reuse(
-      () => currentPackage(trained),
+      () => currentPackage(trained, loaded.recipe.package.checkpoint),
       () => packageRun(trained.run_dir, {}, io),
     ),
   )
@@ -90,32 +91,33 @@ async function currentEvaluation(runDir: string): Promise<Evaluation | null> {
   const written = await modified(path)
   if (predictions === null || report === null || written === null) return null
   if (written < predictions || report < written) return null
-  return readAs(path, (value) => Evaluation.safeParse(value).data)
+  const text = await readTextIfExists(path)
+  try {
+    return Evaluation.parse(JSON.parse(text ?? ''))
+  } catch {
+    // Torn or of another version: made again.
+    return null
+  }
 }
 
-/** The run's package, if it holds the run's best checkpoint and the newest evaluation, and its certificate passed. */
-async function currentPackage(trained: TrainResult): Promise<PackageResult | null> {
+/**
+ * The run's package, if it is whole, holds the run's checkpoint, is newer than the evaluation, and its certificate
+ * passed.
+ */
+async function currentPackage(
+  trained: TrainResult,
+  checkpoint: 'best' | 'latest',
+): Promise<PackageResult | null> {
   const run = await readRun(trained.run_dir)
   const dir = join(run.dir, RUN_FILES.package)
   const evaluated = await modified(join(run.dir, RUN_FILES.evaluation))
   const packaged = await modified(join(dir, 'certificate.json'))
   if (packaged === null || evaluated === null || packaged < evaluated) return null
-  const model = await readAs(join(dir, 'model.json'), (value) => ModelPackage.safeParse(value).data)
-  const certificate = await readAs(join(dir, 'certificate.json'), (v) => Certificate.safeParse(v).data)
-  if (model === null || certificate === null || !certificate.passed) return null
-  if (model.provenance.step !== run.best?.step && model.provenance.step !== run.latest?.step) return null
-  return { package_dir: dir, certificate: { passed: certificate.passed, checks: certificate.checks } }
-}
-
-async function readAs<T>(path: string, read: (value: unknown) => T | undefined): Promise<T | null> {
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  try {
-    return read(JSON.parse(text)) ?? null
-  } catch {
-    // Torn or of another version: made again.
-    return null
-  }
+  // What cannot be read is made again.
+  const found = await readPackage(dir).catch(() => null)
+  if (found === null || found.certificate === null || found.damage.length > 0) return null
+  if (certificateProblem(found) !== null || found.model.provenance.step !== run[checkpoint]?.step) return null
+  return packageResult(dir, found.certificate)
 }
 
 async function modified(path: string): Promise<number | null> {
