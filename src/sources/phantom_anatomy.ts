@@ -98,7 +98,7 @@ export function drawExposure(random: RandomStream, view: 'PA' | 'AP'): Exposure 
 
 /** Widest heart over widest inner thorax. 0.5 is the radiologist's rule of thumb; the mean severity gives it. */
 export function cardiothoracicRatio(severity: number): number {
-  return Math.min(0.82, Math.max(0.22, 0.5 + 0.07 * severity))
+  return Math.min(0.86, Math.max(0.16, 0.5 + 0.085 * severity))
 }
 
 /** Fluid level above the costophrenic angle, as a share of the lung's height: 4 % blunts the angle, 70 % leaves an apex. */
