@@ -11,7 +11,7 @@ import { hasPassed, type ValidationCase } from './certify.ts'
 import { loadPackage } from './load.ts'
 import { makePhantoms } from './phantoms.ts'
 import { readPackage } from './read.ts'
-import { TINY_SPEC, type TinyPackageOptions, writeTinyPackage } from './tiny_package.ts'
+import { TINY_SPEC, type TinyPackageOptions, writeTinyPackage } from './testing/tiny_package.ts'
 import { type VerifyOptions, verifyCertificate } from './verify.ts'
 
 let scratch = ''

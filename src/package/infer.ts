@@ -1,3 +1,5 @@
+// The one inference path: a file's bytes → stored tensor (prepareInput) → network (runNetwork) → scores and decisions
+// (score). Predicting, serving and certifying all come through here; nothing in it touches disk, network or clock.
 // Shapes: B batch, C channels, H rows, W columns, L labels.
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
@@ -26,18 +28,6 @@ export interface Scored {
   logits: Record<string, number>
   scores: Record<string, number>
   decisions: Record<string, boolean>
-}
-
-/**
- * The one inference path: a file's bytes → stored tensor → network → scores → decisions. Predicting, serving and
- * certifying all come through here; nothing in it touches disk, network or clock.
- *
- * @throws {UserError} when the bytes are not an image that the package reads
- */
-export async function infer(bytes: Uint8Array, model: ModelPackage, network: Network): Promise<Scored> {
-  const { x_CHW } = await prepareInput(bytes, model)
-  const [outputs] = await runNetwork([x_CHW], model, network)
-  return score(outputs!, model)
 }
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadPackage } from '../package/load.ts'
 import { makePhantoms } from '../package/phantoms.ts'
-import { TINY_SPEC, writeTinyPackage } from '../package/tiny_package.ts'
+import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
 import { buildApp } from './app.ts'
 
 /** Seeded, so that a failure can be had again. */

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { makePhantoms } from '../package/phantoms.ts'
-import { TINY_SPEC, writeTinyPackage } from '../package/tiny_package.ts'
+import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
 import { buildApp } from './app.ts'
 
 const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(

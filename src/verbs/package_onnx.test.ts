@@ -3,12 +3,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { stringify } from 'yaml'
+import { parse as parseYaml, stringify } from 'yaml'
 import { preprocess } from '../imaging/preprocess.ts'
 import { loadPackage } from '../package/load.ts'
+import { parseOnnxSpec } from '../package/onnx_spec.ts'
 import { makePhantoms } from '../package/phantoms.ts'
-import { externalWeight, type TinyModel, tinyOnnx, tinyWeights } from '../package/tiny_onnx.ts'
-import { TINY_SPEC } from '../package/tiny_package.ts'
+import { externalWeight, type TinyModel, tinyOnnx, tinyWeights } from '../package/testing/tiny_onnx.ts'
+import { TINY_SPEC } from '../package/testing/tiny_package.ts'
+import { PROJECT_ROOT } from '../python/environment.ts'
 import { UserError } from '../schema/errors.ts'
 import { ModelPackage } from '../schema/model_package.ts'
 import { quietIo } from './io.ts'
@@ -322,4 +324,12 @@ test('a folder that holds something else is left alone; an older draft is replac
   const path = join(files.out, 'model.json')
   await writeFile(path, (await readFile(path, 'utf8')).replace('"draft"', '"approved"'))
   await refused(packageOnnx(files, quietIo()), /is approved; it is kept/)
+})
+
+test('the example of the guide is a whole spec', async () => {
+  const guide = await readFile(join(PROJECT_ROOT, 'docs/guides/models_of_other_tools.md'), 'utf8')
+  const [, example] = /```yaml\n([\s\S]*?)```/.exec(guide)!
+  const graph = { name: 'x', dtype: 'float32', channels: 3, size: [224, 224] } as const
+  const spec = parseOnnxSpec(parseYaml(example!), { ...graph, size: [...graph.size] }, 'the guide')
+  assert.deepEqual(spec.thresholds, { pneumonia: 0.42 })
 })

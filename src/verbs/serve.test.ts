@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makePhantoms } from '../package/phantoms.ts'
-import { TINY_SPEC, writeTinyPackage } from '../package/tiny_package.ts'
+import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
 import { PROJECT_ROOT } from '../python/environment.ts'
 import { PredictResult } from '../schema/results.ts'
 

@@ -1,13 +1,13 @@
 // Test support: a whole, certified package around a tiny linear network, made in milliseconds and without Python.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Certificate, ModelPackage } from '../schema/model_package.ts'
-import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../schema/preprocess.ts'
-import { goldenInputs } from './golden.ts'
-import { networkInput, runNetwork } from './infer.ts'
-import { openSession } from './session.ts'
+import type { Certificate, ModelPackage } from '../../schema/model_package.ts'
+import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../../schema/preprocess.ts'
+import { goldenInputs } from '../golden.ts'
+import { networkInput, runNetwork } from '../infer.ts'
+import { openSession } from '../session.ts'
+import { completePackage, type PackageMaterials } from '../write.ts'
 import { type TinyModel, tinyOnnx, tinyWeights } from './tiny_onnx.ts'
-import { completePackage, type PackageMaterials } from './write.ts'
 
 export const TINY_SPEC: PreprocessSpec = {
   kind: 'image',
