@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { randomSource } from '../imaging/testing/samples.ts'
-import { killPrepare, type ProcessOptions, prepareInProcess } from './testing/kill_points.ts'
+import { killFresh, killPrepare, prepareInProcess } from './testing/kill_points.ts'
 import { digestSet, prepareSmall, smallCases, smallRecipe, writeDataSet } from './testing/small_data_set.ts'
 
 let dir: string
@@ -15,21 +15,6 @@ before(async () => {
   await writeDataSet(root, smallCases(60))
 })
 after(() => rm(dir, { recursive: true }))
-
-/**
- * Kills a run at a change to its files, an earlier one if it ended before: machines differ in how many changes they
- * see. Each try starts from `fresh`.
- */
-async function killed(
-  fresh: () => Promise<ProcessOptions>,
-  at: number,
-  whom: 'process' | 'group',
-): Promise<ProcessOptions> {
-  for (let point = at; ; point = Math.max(1, Math.floor(point * 0.9))) {
-    const options = await fresh()
-    if (await killPrepare(options, point, whom)) return options
-  }
-}
 
 test('after kill -9 at 20 seeded points, and again while going on, prepare ends with the same bytes', async () => {
   const reference = join(dir, 'whole')
@@ -46,7 +31,7 @@ test('after kill -9 at 20 seeded points, and again while going on, prepare ends 
       await rm(work, { recursive: true, force: true })
       return { root, work, workers, ...own }
     }
-    await killed(fresh, at, whom)
+    await killFresh(fresh, at, whom)
     if (point % 2 === 1)
       await killPrepare({ root, work, workers: 2, ...own }, 1 + (next() % changes), 'group')
     const { dir: set } = await prepareSmall(smallRecipe(root), work, { workers: 1 + (next() % 3), ...own })
@@ -76,7 +61,7 @@ for (const where of ['below prepared/', 'in a folder of its own'] as const)
     const whole = await digestSet((await again(reference.work)).dir)
     const next = randomSource(7)
     for (let point = 0; point < 10; point++) {
-      const options = await killed(() => copyOfBase(`${point}`), 1 + (next() % changes), 'group')
+      const options = await killFresh(() => copyOfBase(`${point}`), 1 + (next() % changes), 'group')
       await again(options.work)
       const { dir: set } = await again(options.work)
       assert.deepEqual(await digestSet(set), whole, `point ${point}`)

@@ -3,7 +3,8 @@ import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { killPrepare, prepareInProcess } from './testing/kill_points.ts'
+import { prepareSlice } from './run.ts'
+import { killFresh, prepareInProcess } from './testing/kill_points.ts'
 import { digestSet, prepareSmall, smallCases, smallRecipe, writeDataSet } from './testing/small_data_set.ts'
 
 let dir: string
@@ -20,35 +21,48 @@ before(async () => {
 })
 after(() => rm(dir, { recursive: true }))
 
+const fresh = (name: string) => async () => {
+  const work = join(dir, name)
+  await rm(work, { recursive: true, force: true })
+  return { root, work, workers: 2 }
+}
+
 for (const [share, whom] of [
   [0.15, 'process'],
   [0.5, 'group'],
   [0.9, 'process'],
 ] as const)
   test(`killed after ${share} of its writes (${whom}), the next run ends with the same bytes`, async () => {
-    const work = join(dir, `killed-${share}`)
-    const wasKilled = await killPrepare({ root, work, workers: 2 }, Math.round(share * changes), whom)
-    const { dir: set, result } = await prepareSmall(smallRecipe(root), work, { workers: 1 })
+    const { work } = await killFresh(fresh(`killed-${share}`), Math.round(share * changes), whom)
+    const { dir: set } = await prepareSmall(smallRecipe(root), work, { workers: 1 })
     assert.deepEqual(await digestSet(set), whole)
-    if (wasKilled && share < 0.6) assert.equal(result.reused, false)
     const left = (await readdir(join(work, 'prepared'))).filter((name) => name.startsWith('.'))
     assert.deepEqual(left, [], 'no staging folder, no lock')
   })
 
 test('a shard that a failing disk cut short is noticed and made again, the finished ones are kept', async () => {
+  // Half of the shards finished, as one of two slices leaves them.
   const work = join(dir, 'torn')
-  await killPrepare({ root, work, workers: 1 }, Math.round(0.7 * changes), 'group')
-  const staging = (await readdir(join(work, 'prepared'))).find((name) => name.startsWith('.staging-'))
-  assert.ok(staging, 'the kill came before the end')
+  await prepareSlice(
+    smallRecipe(root),
+    { index: 1, count: 2 },
+    {
+      root,
+      prepared: join(work, 'prepared'),
+      workers: 1,
+      log: () => {},
+      signal: new AbortController().signal,
+    },
+  )
+  const staging = (await readdir(join(work, 'prepared'))).find((name) => name.startsWith('.staging-'))!
   const shards = join(work, 'prepared', staging, 'set/shards')
   const finished = (await readdir(shards)).filter((name) => name.endsWith('.report.json'))
-  assert.ok(finished.length >= 1)
-  await truncate(join(shards, finished[0]!.replace('.report.json', '.safetensors')), 700)
+  assert.deepEqual(finished, ['00000.report.json', '00002.report.json'])
+  await truncate(join(shards, '00002.safetensors'), 700)
   const { dir: set, log } = await prepareSmall(smallRecipe(root), work)
   assert.deepEqual(await digestSet(set), whole)
-  if (finished.length > 1)
-    assert.ok(
-      log.some((line) => line.includes(`${finished.length - 1} of 4 shards`)),
-      log.join('\n'),
-    )
+  assert.ok(
+    log.some((line) => line.includes('1 of 4 shards are finished already')),
+    log.join('\n'),
+  )
 })

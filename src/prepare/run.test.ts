@@ -290,7 +290,7 @@ test('stopped by its signal, it says so with exit code 75 and goes on afterwards
   const stopping = prepareSmall(smallRecipe(root), work, {
     workers: 1,
     signal: stop.signal,
-    log: (line) => line.includes('in 3 shards') && setTimeout(() => stop.abort(), 150),
+    log: (line) => line.includes('in 3 shards') && setTimeout(() => stop.abort(), 50),
   })
   await assert.rejects(stopping, (error) => error instanceof StoppedError && error.exitCode === 75)
   const whole = await prepareSmall(smallRecipe(root), work)

@@ -51,6 +51,21 @@ export async function killPrepare(
   return (await ended).signal === 'SIGKILL'
 }
 
+/**
+ * Kills a run at the `at`-th change that is seen, or at an earlier one if it ended before that: how many changes are
+ * seen depends on how busy the machine is. Each try starts from `fresh`.
+ */
+export async function killFresh(
+  fresh: () => Promise<ProcessOptions>,
+  at: number,
+  whom: 'process' | 'group',
+): Promise<ProcessOptions> {
+  for (let point = at; ; point = Math.max(1, Math.floor(point * 0.9))) {
+    const options = await fresh()
+    if (await killPrepare(options, point, whom)) return options
+  }
+}
+
 async function startWatched({ root, work, workers, update, out }: ProcessOptions) {
   await mkdir(join(work, 'prepared'), { recursive: true })
   let count = 0
