@@ -77,29 +77,30 @@ class Sampler:
         return np.arange(first + rank, first + self.global_batch, world_size, dtype=np.int64)
 
     def rows_at(self, positions: Rows) -> Rows:
-        """The row read at each position."""
-        epoch_of = positions // self.num_samples
-        stream_of = positions % self.num_streams
+        """The row read at each of ascending positions."""
         found = np.empty(len(positions), dtype=np.int64)
-        for epoch, stream in np.unique(np.stack([epoch_of, stream_of]), axis=1).T.tolist():
-            here = np.flatnonzero((epoch_of == epoch) & (stream_of == stream))
-            found[here] = self._read_stream(epoch, stream, self._index_in_stream(epoch, positions[here]))
+        epoch_of = positions // self.num_samples
+        for epoch in _distinct(epoch_of):
+            in_epoch = slice(*np.searchsorted(epoch_of, [epoch, epoch + 1]).tolist())
+            at = positions[in_epoch]
+            # Of the positions that read one stream, the epoch's first has index 0.
+            index = (at - epoch * self.num_samples) // self.num_streams
+            stream_of = at % self.num_streams
+            rows = found[in_epoch]
+            for stream in range(self.num_streams):
+                here = np.flatnonzero(stream_of == stream)
+                if len(here) > 0:
+                    rows[here] = self._read_stream(epoch, stream, index[here])
         return found
-
-    def _index_in_stream(self, epoch: int, positions: Rows) -> Rows:
-        # The first position of the epoch in the same residue class has index 0.
-        past = positions - epoch * self.num_samples
-        return past // self.num_streams
 
     def _read_stream(self, epoch: int, stream: int, index: Rows) -> Rows:
         ends = self._epoch(epoch).window_ends[stream]
         window_of = np.searchsorted(ends, index, side="right")
-        found = np.empty(len(index), dtype=np.int64)
-        for window in np.unique(window_of).tolist():
-            here = window_of == window
+        parts = []
+        for window in _distinct(window_of):
             first = int(ends[window - 1]) if window > 0 else 0
-            found[here] = self._window_rows(epoch, stream, window)[index[here] - first]
-        return found
+            parts.append(self._window_rows(epoch, stream, window)[index[window_of == window] - first])
+        return np.concatenate(parts)
 
     def _lay_out_epoch(self, epoch: int) -> _EpochLayout:
         filled = np.flatnonzero(self._rows.count_per_shard)
@@ -115,6 +116,11 @@ class Sampler:
         order = permutation(self._seed, Purpose.WINDOW_ORDER, len(rows), epoch, stream, window)
         shuffled: Rows = rows[order]
         return shuffled
+
+
+def _distinct(ascending: NDArray[np.int64]) -> list[int]:
+    first, last = int(ascending[0]), int(ascending[-1])
+    return [first] if first == last else np.unique(ascending).tolist()
 
 
 class _EpochLayout:
