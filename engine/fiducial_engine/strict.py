@@ -7,6 +7,7 @@ import json
 import math
 import types
 import typing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,7 +87,7 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
     if not isinstance(value, dict):
         mistakes.append(f"{_at(path)}: expected an object, found {_show(value)}")
         return None
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     mistakes.extend(f"{_join(path, key)}: unknown key" for key in value if key not in hints)
     fields = {}
     for key, hint in hints.items():
@@ -95,6 +96,11 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
         else:
             mistakes.append(f"{_join(path, key)}: is missing")
     return cls(**fields) if len(fields) == len(hints) else None
+
+
+@lru_cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _read_union(members: tuple[Any, ...], value: object, path: str, mistakes: list[str]) -> Any:
@@ -123,8 +129,8 @@ def _read_union(members: tuple[Any, ...], value: object, path: str, mistakes: li
 
 def _discriminator(classes: list[Any]) -> tuple[str, dict[object, Any]]:
     """The key whose one literal value tells the members of a union apart."""
-    for key in typing.get_type_hints(classes[0]):
-        kinds = [typing.get_type_hints(c).get(key) for c in classes]
+    for key in _hints(classes[0]):
+        kinds = [_hints(c).get(key) for c in classes]
         if all(typing.get_origin(k) is typing.Literal and len(typing.get_args(k)) == 1 for k in kinds):
             return key, {typing.get_args(k)[0]: c for k, c in zip(kinds, classes, strict=True)}
     raise AssertionError(f"no discriminator in {classes}")

@@ -295,7 +295,7 @@ def _validate(
         labels_NL = tables.labels_NL[val_rows]
         label = torch.from_numpy(labels_NL)
         known = loss_of.num_known(label)
-        loss = float(loss_of.per_sample(logits_NL.to(device), label.to(device)).double().sum()) / max(1, known)
+        loss = float(loss_of.per_sample(logits_NL.to(device), label.to(device)).cpu().double().sum()) / max(1, known)
         probabilities = scores(logits_NL.numpy(), config.task)
         progress.metrics = validation_metrics(probabilities, labels_NL, config.task, loss if known else None)
     progress.metrics = ranks.from_first(progress.metrics)
