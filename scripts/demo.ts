@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     expect: 3,
   })
   for (const check of broken.json?.certificate.checks.filter((c) => !c.passed) ?? [])
-    say(`   FAILED ${check.name}: ${check.value} (limit ${check.limit})`)
+    say(`   FAILED ${check.name.padEnd(38)} ${brief(check.value)} (limit ${brief(check.limit)})`)
   say('=> the certificate fails, exit code 3.')
 
   heading(`Done in ${Math.round((Date.now() - started) / 1000)} s`)
@@ -89,6 +89,11 @@ async function main(): Promise<void> {
   say(`package  ${packageDir}`)
   say(`serve it ./fiducial serve ${packageDir}`)
   say('\nNow yours:  ./fiducial init <your folder>')
+}
+
+/** Numbers to three digits, digests to their first eight characters. */
+function brief(value: number | string): string {
+  return typeof value === 'number' ? String(Number(value.toPrecision(3))) : value.slice(0, 8)
 }
 
 await main()
