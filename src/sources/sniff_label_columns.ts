@@ -3,7 +3,7 @@ import { type ClassGuess, guessClasses, guessFindings, isUnknownWord } from './s
 import { firstFew } from './source_data.ts'
 import type { Table } from './table.ts'
 
-/** A column of a table with its distinct values, most frequent first. */
+/** A column of a table with its distinct values and how often each occurs. */
 export interface Column {
   name: string
   values: Map<string, number>
