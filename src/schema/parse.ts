@@ -32,7 +32,10 @@ export const BARE_NAMES: readonly (readonly string[])[] = [
   ['task'],
 ]
 
-/** A variant is a name or `{ kind: name, … }`. `auto` stays a name. */
+/**
+ * A variant is a name or `{ kind: name, … }`. `auto` stays a name. Options without a kind are of the default kind, so
+ * that `launch: { processes_per_node: 2 }` says enough.
+ */
 function expandNames(value: unknown): unknown {
   if (!isObject(value)) return value
   const copy = structuredClone(value)
@@ -41,8 +44,23 @@ function expandNames(value: unknown): unknown {
     const parent = path.slice(0, -1).reduce<unknown>((at, k) => (isObject(at) ? at[k] : undefined), copy)
     if (isObject(parent) && typeof parent[key] === 'string' && parent[key] !== 'auto')
       parent[key] = { kind: parent[key] }
+    const kind = defaultKind(path)
+    if (isObject(parent) && isObject(parent[key]) && kind !== undefined)
+      if (!('kind' in parent[key] || 'file' in parent[key])) parent[key] = { kind, ...parent[key] }
   }
   return copy
+}
+
+/** The kind that the schema fills in where the recipe says nothing. */
+function defaultKind(path: readonly string[]): unknown {
+  const wrapper = path.reduce<z.ZodType | undefined>((at, key) => at && unwrapped(at).shape?.[key], Recipe)
+  const value = wrapper && def(wrapper).defaultValue
+  return isObject(value) ? value.kind : undefined
+}
+
+function unwrapped(schema: z.ZodType): Def {
+  const d = def(schema)
+  return d.innerType ? unwrapped(d.innerType) : d
 }
 
 function explainIssues(issues: readonly z.core.$ZodIssue[], root: z.ZodType, value: unknown): string[] {
@@ -104,6 +122,7 @@ type Def = {
   shape?: Record<string, z.ZodType>
   element?: z.ZodType
   discriminator?: string
+  defaultValue?: unknown
   values?: unknown[]
 }
 const def = (schema: z.ZodType) => schema._zod.def as unknown as Def

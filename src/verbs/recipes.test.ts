@@ -75,6 +75,21 @@ test('--set reaches any key, through a bare name too, and takes YAML values', as
   assert.equal(recipe.train.optimizer.kind === 'sgd' && recipe.train.optimizer.momentum, 0.8)
 })
 
+test('options without a kind are of the default kind', async () => {
+  const { recipe } = await load(MINIMAL, [
+    'launch.processes_per_node=2',
+    'train.schedule.warmup=0.2',
+    'model.drop_rate=0.1',
+  ])
+  assert.deepEqual([recipe.launch.kind, recipe.launch.processes_per_node], ['local', 2])
+  assert.deepEqual(recipe.train.schedule, { kind: 'cosine', warmup: 0.2, min_lr_fraction: 0.01 })
+  assert.ok('drop_rate' in recipe.model && recipe.model.kind === 'resnet18' && recipe.model.drop_rate === 0.1)
+  await assert.rejects(
+    load(`${MINIMAL}data: { root: a, source: { file: a.csv } }`.replace(/^data:.*\n/m, '')),
+    /data\.source\.kind: is missing/,
+  )
+})
+
 test('--set with a wrong key, value or form is a mistake that names it', async () => {
   await assert.rejects(load(MINIMAL, ['train.epoch=3']), /train\.epoch: unknown key; did you mean "epochs"/)
   await assert.rejects(load(MINIMAL, ['train.lr=fast']), /train\.lr: .*"fast"/)
