@@ -39,11 +39,17 @@ def main() -> None:
         measure = prepare(Path(folder), options)
         for turn in range(options.turns + 1):
             plain, loader = measure(turn)
-            if turn > 0:  # The first turn fills the page cache and checks the shards' sha256.
+            if (
+                turn > 0
+            ):  # The first turn fills the page cache and checks the shards' sha256.
                 plains.append(plain)
                 ours.append(loader)
                 ratios.append(loader / plain)
-    result = {"memmap": round(median(plains)), "loader": round(median(ours)), "ratio": round(median(ratios), 3)}
+    result = {
+        "memmap": round(median(plains)),
+        "loader": round(median(ours)),
+        "ratio": round(median(ratios), 3),
+    }
     print(json.dumps({**vars(options), **result}))
 
 
@@ -51,14 +57,20 @@ def prepare(folder: Path, options: argparse.Namespace):
     """Write a set, and its pixels once more as one plain file; return the function that measures one turn."""
     part = np.ones(options.num, np.uint8)
     shape = (1, options.size, options.size)
-    data = make_set(folder / "set", num=options.num, shape=shape, shards=options.shards, part_N=part)
+    data = make_set(
+        folder / "set", num=options.num, shape=shape, shards=options.shards, part_N=part
+    )
     shards, tables = open_data(engine_data(data), ("finding",))
-    whole = np.memmap(folder / "whole", dtype=np.uint8, mode="w+", shape=(options.num, *shape))
+    whole = np.memmap(
+        folder / "whole", dtype=np.uint8, mode="w+", shape=(options.num, *shape)
+    )
     for row in range(0, options.num, 100):
         rows = np.arange(row, min(row + 100, options.num))
         shards.gather(rows, whole[rows[0] : rows[-1] + 1])
     whole.flush()
-    whole = np.memmap(folder / "whole", dtype=np.uint8, mode="r", shape=(options.num, *shape))
+    whole = np.memmap(
+        folder / "whole", dtype=np.uint8, mode="r", shape=(options.num, *shape)
+    )
     rows = PartRows(tables.part_N, shards.start, 1)
     steps = options.num // options.batch
 
@@ -68,8 +80,12 @@ def prepare(folder: Path, options: argparse.Namespace):
         for step in range(steps):
             whole[order[step * options.batch : (step + 1) * options.batch]]
         middle = time.perf_counter()
-        sampler = Sampler(rows, seed=turn, global_batch=options.batch, streams=64, window=8)
-        for _ in Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=steps):
+        sampler = Sampler(
+            rows, seed=turn, global_batch=options.batch, streams=64, window=8
+        )
+        for _ in Loader(
+            shards, tables.labels_NL, sampler, first_step=0, end_step=steps
+        ):
             pass
         ended = time.perf_counter()
         num = steps * options.batch

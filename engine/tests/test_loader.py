@@ -22,8 +22,9 @@ def test_micro_batches_of_all_ranks_make_up_the_global_batch(tmp_path: Path) -> 
     for step in (0, 5):
         rows = []
         for rank in range(2):
-            share = {"rank": rank, "world_size": 2}
-            loader = Loader(shards, tables.labels_NL, sampler, first_step=step, end_step=99, accumulate=3, **share)
+            loader = Loader(
+                shards, tables.labels_NL, sampler, first_step=step, end_step=99, accumulate=3, rank=rank, world_size=2
+            )
             batches = next(iter(loader))
             loader.close()
             assert len(batches) == 3

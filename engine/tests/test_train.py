@@ -47,8 +47,8 @@ def test_every_event_and_prediction_fits_its_schema(tmp_path: Path, data: dict[s
     for line in (run_dir / "events.jsonl").read_text().splitlines():
         parse(RunEvent, json.loads(line), line)
     found = predictions(run_dir)
-    for line in found:
-        parse(Prediction, line, str(line))
+    for prediction in found:
+        parse(Prediction, prediction, str(prediction))
     assert [p["case_id"] for p in found] == [f"case-{row:03d}" for row in range(60) if row % 5 == 3]
     kinds = [e["type"] for e in events(run_dir)]
     assert (kinds[0], kinds[-1]) == ("start", "end")
@@ -229,5 +229,7 @@ def test_the_test_split_is_never_read(tmp_path: Path) -> None:
     part = np.repeat(np.array([1, 2, 3], np.uint8), 20)
     data = make_set(tmp_path / "set", part_N=part)
     file = tmp_path / "set" / "shards" / "00002.safetensors"
-    file.write_bytes(file.read_bytes()[:-1] + b"\x01\x02"[:1])
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
     trained(tmp_path / "run", data)
