@@ -15,12 +15,13 @@ const started = Date.now()
 
 const recipe = (
   name: string,
+  patients: number,
   sharedPatients: number,
 ) => `# Written by npm run demo: synthetic radiographs, ${name} split.
 name: phantom-${name}
 data:
   root: ./images-${name}
-  source: { kind: phantom, patients: 400, size: 128, seed: 7, shared_patients: ${sharedPatients} }
+  source: { kind: phantom, patients: ${patients}, size: 128, seed: 7, shared_patients: ${sharedPatients} }
   split: { official: true, val: 0.25, seed: 0 }
 prepare: { size: 96, channels: 1 }
 task: { kind: classify, labels: [Cardiomegaly, Effusion] }
@@ -33,12 +34,12 @@ async function main(): Promise<void> {
   await mkdir(folder, { recursive: true })
   const leaky = join(folder, 'leaky.yaml')
   const clean = join(folder, 'clean.yaml')
-  await writeFile(leaky, recipe('leaky', 6))
-  await writeFile(clean, recipe('clean', 0))
+  await writeFile(leaky, recipe('leaky', 100, 6))
+  await writeFile(clean, recipe('clean', 400, 0))
 
   heading('1. A split that leaks')
   say('The images are synthetic. Six patients were planted in both parts of the split that comes with them.')
-  const inspected = await typeCommand<InspectResult>(['inspect', leaky], { expect: 0 })
+  const inspected = await typeCommand<InspectResult>(['inspect', leaky], { expect: 3 })
   const shared = inspected.json?.leaks ?? []
   for (const leak of shared) say(`   in ${leak.splits.join(' and ')}: ${leak.case_ids.join(', ')}`)
   if (shared.length === 0) throw new Error('inspect did not find the planted patients')

@@ -24,6 +24,10 @@ export function inspectCommand(): Command {
       return inspect(target!, { set: flags.set, contactSheet: flags.contactSheet }, io)
     },
     print: text,
+    attention: ({ leaks }) =>
+      leaks.length === 0
+        ? null
+        : `The parts of the split share patients or images (${leaks.length} leaks): numbers measured on them would be too good.`,
   })
 }
 
