@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -55,6 +56,10 @@ class StopRequest:
 def _stop_at_eof() -> None:
     while os.read(sys.stdin.fileno(), 1024):
         pass
+    # Nobody reads the pipes any more, and writing into them would fail; a log file is still written.
+    for fd in (1, 2):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -51,8 +51,9 @@ def test_sigterm_ends_as_stopped_with_one_json_line() -> None:
 
 def test_a_training_whose_agent_was_killed_stops() -> None:
     process = _start(FIDUCIAL_STOP_AT_EOF="1")
-    assert process.stdin is not None
-    process.stdin.close()
+    for pipe in (process.stdout, process.stderr, process.stdin):
+        assert pipe is not None
+        pipe.close()
     assert process.wait(timeout=10) == 75
 
 
