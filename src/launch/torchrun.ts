@@ -1,4 +1,6 @@
+import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { explainExit } from '../python/engine.ts'
 import { GRACE_SECONDS, type ProcessExit, runProcess } from '../python/process.ts'
 import type { AgentJob } from './agent.ts'
@@ -7,6 +9,8 @@ import { killGroup, type Watchdog } from './watchdog.ts'
 
 /** A killed worker is restarted by torchrun; the agent itself restarts nothing. */
 const MAX_RESTARTS = 3
+/** torchrun's own files, which it would leave in the system's temporary folder. */
+const TORCHRUN_FOLDER = '.torchrun'
 
 /**
  * Keeps a rank's process group and exit code where the agent reads them; torchrun's own exit code tells neither.
@@ -64,6 +68,7 @@ export async function runTorchrun(
       graceSeconds: graceSeconds + 5,
     })
   } finally {
+    await rm(join(logsDir, TORCHRUN_FOLDER), { recursive: true, force: true })
     clearInterval(poll)
     process.off('exit', killRanks)
   }
@@ -84,6 +89,7 @@ export function torchrunArguments(job: AgentJob, logsDir: string, graceSeconds: 
     `--max-restarts=${MAX_RESTARTS}`,
     '--monitor-interval=0.5',
     `--shutdown-timeout=${graceSeconds}`,
+    `--log-dir=${join(logsDir, TORCHRUN_FOLDER)}`,
     '--no-python',
     'sh',
     '-c',
