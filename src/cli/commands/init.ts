@@ -8,8 +8,8 @@ export function initCommand(): Command {
     arguments: ['<folder, csv or data set>'],
     summary: 'look at images or a table and write a commented recipe',
     description:
-      'Looks at a folder of images, class folders, a table or a known layout (NIH ChestX-ray14, MHIST), says what it\n' +
-      'recognised and what only you can know, and writes a recipe that runs as it is. "phantom" writes the recipe of\n' +
+      'Looks at a folder of images, class folders, a table or a known layout (NIH ChestX-ray14, MHIST), says what it ' +
+      'recognised and what only you can know, and writes a recipe that runs as it is. "phantom" writes the recipe of ' +
       'a synthetic data set.',
     examples: [
       'fiducial init ~/images',
