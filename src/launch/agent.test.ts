@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -66,6 +66,18 @@ test('one rank runs plainly, its output in its log, and nothing else is left in 
   assert.match(lines[0]!, /^--- rank 0 of 1/)
   assert.deepEqual(lines.slice(1).toSorted(), ['err', 'out'])
   assert.deepEqual(await readdir(join(dir, 'logs')), ['rank-0.log'])
+})
+
+test('a full disk is said before anything is started', {
+  skip: existsSync('/dev/full') ? false : 'no /dev/full here',
+}, async () => {
+  await mkdir(join(dir, 'logs'))
+  await symlink('/dev/full', join(dir, 'logs', 'rank-0.log'))
+  await assert.rejects(runAgent(job('process.exit(1)'), context()), (error: Error) => {
+    assert.ok(error instanceof UserError)
+    assert.match(error.message, /disk is full/)
+    return true
+  })
 })
 
 test("the user's mistake arrives as the engine said it", async () => {

@@ -38,7 +38,7 @@ export async function runAgent(job: AgentJob, context: LaunchContext): Promise<v
     const signal = AbortSignal.any([context.signal, watchdog.hung])
     const failure =
       job.ranks === 1
-        ? await runPlainly(job, logsDir, signal, watchdog)
+        ? await runPlainly(job, logsDir, signal, watchdog, context)
         : await runTorchrun(job, logsDir, signal, watchdog)
     if (watchdog.isHung()) throw hungError(job, logsDir)
     if (failure !== null) throw failure
@@ -53,8 +53,12 @@ async function runPlainly(
   logsDir: string,
   signal: AbortSignal,
   watchdog: Watchdog,
+  context: LaunchContext,
 ): Promise<Error | null> {
-  const log = createWriteStream(rankFile(logsDir, 0, 'log'), { flags: 'a' })
+  const path = rankFile(logsDir, 0, 'log')
+  const log = createWriteStream(path, { flags: 'a' })
+  // A full disk ends the training with the engine's own message; a log that stays behind does not.
+  log.once('error', (error) => context.log(`Warning: the log ${path} is not written on: ${error.message}`))
   let last: EngineMessage = {}
   const [program, ...args] = job.command
   try {
@@ -72,7 +76,7 @@ async function runPlainly(
     return explainExit('The training process', exit, last, signal.aborted)
   } finally {
     log.end()
-    await finished(log)
+    await finished(log).catch(() => {})
   }
 }
 
