@@ -143,6 +143,8 @@ class Checkpoints:
         self._point("latest", _pointer(progress))
         if progress.best is not None:
             self._point("best", progress.best)
+        else:
+            (self._folder / "best.json").unlink(missing_ok=True)
 
     def _publish(self, temporary: Path, name: str) -> None:
         final = self._folder / name
@@ -158,9 +160,13 @@ class Checkpoints:
         _flush(self._folder)
 
     def _prune(self, progress: Progress) -> None:
+        # A folder newer than this step was damaged and passed over: it goes, and counts for nothing.
+        latest = _pointer(progress).folder
         best = progress.best.folder if progress.best is not None else None
-        for folder in self._newest_first()[self._keep :]:
-            if folder.name != best:
+        folders = self._newest_first()
+        kept = {best, *[f.name for f in folders if f.name <= latest][: self._keep]}
+        for folder in folders:
+            if folder.name not in kept:
                 shutil.rmtree(folder)
 
     def _newest_first(self) -> list[Path]:

@@ -112,6 +112,31 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before_and_is_written_
     assert damaged_files(tmp_path / "checkpoints" / "step-00000002") == []
 
 
+def test_a_damaged_newer_checkpoint_goes_instead_of_the_one_just_saved(tmp_path: Path) -> None:
+    for step in (20, 30):
+        checkpoints(tmp_path).save(trainee(), Progress(step=step), is_best=False)
+    (tmp_path / "checkpoints" / "step-00000030" / "state.json").write_text("{}")
+    writer = checkpoints(tmp_path, keep=1)
+    restored, _ = writer.restore(trainee())
+    assert restored is not None
+    restored.step = 25
+    writer.save(trainee(), restored, is_best=False)
+    assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == ["step-00000025"]
+    assert read_pointer(tmp_path, "latest").folder == "step-00000025"
+
+
+def test_no_pointer_names_a_best_checkpoint_that_was_lost(tmp_path: Path) -> None:
+    writer = checkpoints(tmp_path)
+    writer.save(trainee(), Progress(step=10), is_best=False)
+    writer.save(trainee(), Progress(step=20), is_best=True)
+    (tmp_path / "checkpoints" / "step-00000020" / "state.json").write_text("{}")
+    restored, _ = writer.restore(trainee())
+    assert restored is not None
+    writer.repair_pointers(restored)
+    with pytest.raises(UserError, match="has no best checkpoint yet"):
+        read_pointer(tmp_path, "best")
+
+
 def test_another_generation_writes_nothing(tmp_path: Path) -> None:
     writer = checkpoints(tmp_path)
     write_lock(tmp_path, 2)
