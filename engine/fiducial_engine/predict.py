@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fiducial_engine.entry import run_entry
+from fiducial_engine.finite import check_logits
 from fiducial_engine.inference import PART_CODES, logits_of_rows, write_predictions
 from fiducial_engine.sampling import PartRows
 from fiducial_engine.shards import open_data
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     shards, tables = open_data(config.data, config.task.labels)
     rows = PartRows(tables.part_N, shards.start, PART_CODES[options.part]).all()
     logits = logits_of_rows(network, shards, tables, rows, device, precision="fp32")
+    check_logits(logits, tables, rows, f"step {pointer.step}")
     num = write_predictions(options.out, tables.cases(rows), logits.numpy(), config.task)
     return {"out": str(options.out), "cases": num, "step": pointer.step}
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from fiducial_engine.config import PlateauSchedule, RunConfig
 from fiducial_engine.device import (
     autocast,
     exact_float32,
+    memory_format,
     num_threads,
     resolve_device,
     resolve_precision,
@@ -34,8 +34,10 @@ from fiducial_engine.ema import AveragedNetwork
 from fiducial_engine.entry import StopRequest, run_entry
 from fiducial_engine.errors import StoppedError, UserError
 from fiducial_engine.events import EventLog, NoEvents
+from fiducial_engine.finite import FiniteCheck, check_logits
 from fiducial_engine.inference import PART_CODES, logits_of_rows, to_device, write_predictions
-from fiducial_engine.loader import Batch, Loader
+from fiducial_engine.loader import Loader
+from fiducial_engine.meter import Meter
 from fiducial_engine.models.network import build_network
 from fiducial_engine.optim import build_optimizer
 from fiducial_engine.randomness import Purpose, torch_seed
@@ -126,7 +128,7 @@ def train(
     network, warnings = build_network(config, run_dir, weights="none" if has_checkpoint else config.model.weights)
     if settings.sync_batch_norm:
         network.net = _with_synced_batch_norm(network.net, device)
-    network.to(device).to(memory_format=torch.channels_last)
+    network.to(device).to(memory_format=memory_format(device, settings.precision))
     ema = AveragedNetwork(network, settings.ema) if settings.ema is not None else None
     optimizer = build_optimizer(network, settings.optimizer, settings.lr, device)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
@@ -198,7 +200,7 @@ def train(
         for number, batch in enumerate(micro_batches, 1):
             last = number == len(micro_batches)
             with watch.device("augment"):
-                stored = to_device(batch.image_BCHW, device)
+                stored = to_device(batch.image_BCHW, device, settings.precision)
                 image = augment_batch(
                     stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
                 )
@@ -234,7 +236,8 @@ def train(
         stopped = stop_asked > 0
         if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
             finite.check()
-        if meter.is_due(step):
+        # A loss that is not finite has no event: the check above ends the run within 10 steps, on every rank at once.
+        if meter.is_due(step) and math.isfinite(float(loss)):
             rate, wait = meter.read(loader.wait_seconds)
             events.write(
                 "step",
@@ -291,6 +294,7 @@ def _validate(
     share = {"rank": ranks.rank, "world_size": ranks.size}
     mine = logits_of_rows(network, shards, tables, val_rows, device, precision=settings.precision, **share)
     logits_NL = ranks.gather_strided(mine, len(val_rows))
+    check_logits(logits_NL, tables, val_rows, f"step {progress.step}")
     if ranks.rank == 0 and len(val_rows) > 0:
         labels_NL = tables.labels_NL[val_rows]
         label = torch.from_numpy(labels_NL)
@@ -339,73 +343,10 @@ def _predict_validation(
         network, shards, tables, val_rows, device, precision="fp32", rank=ranks.rank, world_size=ranks.size
     )
     logits_NL = ranks.gather_strided(mine, len(val_rows))
+    check_logits(logits_NL, tables, val_rows, f"step {progress.best.step}")
     if ranks.rank == 0:
         path = run_dir / "predictions" / "val.jsonl"
         write_predictions(path, tables.cases(val_rows), logits_NL.numpy(), config.task)
-
-
-class FiniteCheck:
-    """Stops the run at the first loss or gradient that is not a number; looks a few steps late on a GPU."""
-
-    def __init__(self, tables: Tables, ranks: Ranks) -> None:
-        self._tables = tables
-        self._ranks = ranks
-        self._pending: list[tuple[int, Tensor, list[Tensor], list[Batch]]] = []
-
-    def add(self, step: int, loss: Tensor, norm: Tensor | None, losses: list[Tensor], batches: list[Batch]) -> None:
-        total = loss if norm is None else loss + 0 * norm
-        self._pending.append((step, total, losses, batches))
-
-    def check(self) -> None:
-        """
-        Raises:
-            UserError: naming the step and the cases; raised on every rank alike.
-        """
-        for step, total, losses, batches in self._pending:
-            if math.isfinite(float(total)):
-                continue
-            bad = [b.rows_B[~torch.isfinite(x).cpu().numpy()] for x, b in zip(losses, batches, strict=True)]
-            rows = np.unique(np.concatenate(self._ranks.gather(np.concatenate(bad))))
-            what, which = ("loss", "its cases") if len(rows) > 0 else ("gradient", "the batch's cases")
-            if len(rows) == 0:
-                rows = np.unique(np.concatenate(self._ranks.gather(np.concatenate([b.rows_B for b in batches]))))
-            ids = [case.case_id for case in self._tables.cases(rows[:10])]
-            more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""
-            raise UserError(
-                f"The {what} of step {step + 1} is not finite; {which}: {', '.join(ids)}{more}.\n"
-                "  do: look at those images and labels; lower train.lr, set train.clip_norm, or train.precision: fp32."
-            )
-        self._pending.clear()
-
-
-class Meter:
-    """Throughput and waiting since the last reading; validation and checkpoints do not count."""
-
-    def __init__(self, global_batch: int) -> None:
-        self._global_batch = global_batch
-        self._steps = 0
-        self._began: float | None = None
-        self._waited = 0.0
-
-    def begin(self, waited: float) -> None:
-        """A step's batch has arrived."""
-        if self._began is None:
-            self._began, self._waited = time.perf_counter(), waited
-        self._steps += 1
-
-    def is_due(self, step: int) -> bool:
-        return step < 10 or (self._began is not None and time.perf_counter() - self._began >= 0.9)
-
-    def read(self, waited: float) -> tuple[float, float]:
-        """Samples a second and the share of time spent waiting for data; starts the next interval."""
-        now = time.perf_counter()
-        elapsed = max(1e-9, now - (self._began or now))
-        rate, share = self._steps * self._global_batch / elapsed, (waited - self._waited) / elapsed
-        self._began, self._waited, self._steps = now, waited, 0
-        return rate, min(1.0, share)
-
-    def restart(self, waited: float) -> None:
-        self._began, self._waited, self._steps = time.perf_counter(), waited, 0
 
 
 def _check_sizes(config: RunConfig, num_train: int, ranks: Ranks) -> None:

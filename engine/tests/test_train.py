@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from tiny_set import MLP, events, make_run, make_set, write_lock
 
 from fiducial_engine import train
 from fiducial_engine.config import Prediction, RunEvent
 from fiducial_engine.errors import UserError
+from fiducial_engine.finite import FiniteCheck
+from fiducial_engine.shards import file_sha256
 from fiducial_engine.strict import parse
 
 
@@ -148,11 +151,47 @@ def test_an_infinite_loss_stops_the_run_naming_step_and_cases(tmp_path: Path, da
     assert (end["status"], end["message"]) == ("failed", str(error.value))
 
 
+def test_an_infinite_loss_found_some_steps_late_as_on_a_gpu_is_told_the_same(
+    tmp_path: Path, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, calls = FiniteCheck.check, iter(range(1, 1000))
+    monkeypatch.setattr(FiniteCheck, "check", lambda self: check(self) if next(calls) % 10 == 0 else None)
+    with pytest.raises(UserError, match=r"The (loss|gradient) of step \d is not finite"):
+        trained(tmp_path / "run", data, train__lr=1e30, train__clip_norm=None, train__epochs=5, train__validate_every=5)
+    assert len(events(tmp_path / "run", "step")) < 10
+
+
+def test_outputs_that_overflow_in_validation_stop_the_run_naming_the_cases(
+    tmp_path: Path, data: dict[str, Any]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "net.py").write_text(OVERFLOWS_IN_VALIDATION)
+    model = {
+        **{"family": "file", "file": "net.py", "sha256": file_sha256(tmp_path / "run" / "net.py")},
+        **{"name": "Net", "args": {}, "weights": "none"},
+    }
+    with pytest.raises(UserError, match=r"outputs that are not finite; its cases: case-003, .* and 2 more\."):
+        trained(tmp_path / "run", data, model=model)
+
+
+OVERFLOWS_IN_VALIDATION = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, in_channels, num_outputs, size):
+        super().__init__()
+        self.head = nn.Linear(1, num_outputs)
+
+    def forward(self, x):
+        logits = self.head(x.mean((1, 2, 3))[:, None])
+        return logits if self.training else logits / 0
+"""
+
+
 def test_a_single_case_that_breaks_the_loss_is_named_alone(tmp_path: Path, data: dict[str, Any]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "net.py").write_text(BREAKS_ON_BLACK)
-    from fiducial_engine.shards import file_sha256
-
     black = make_set(tmp_path / "set", num=60, shards=1)
     # Case 10 is black; its file's size is unchanged, its checksum is mended.
     blacken(tmp_path / "set", 10)
@@ -181,10 +220,6 @@ class Net(nn.Module):
 
 
 def blacken(folder: Path, row: int) -> None:
-    from safetensors.numpy import load_file, save_file
-
-    from fiducial_engine.shards import file_sha256
-
     file = folder / "shards" / "00000.safetensors"
     image = load_file(file)["image"].copy()
     image[row] = 0
