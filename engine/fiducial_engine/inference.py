@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fiducial_engine.config import EngineTask, TableCase
-from fiducial_engine.device import autocast
+from fiducial_engine.device import autocast, memory_format
 from fiducial_engine.loader import read_batch
 from fiducial_engine.sampling import Rows
 from fiducial_engine.shards import ShardSet, Tables
@@ -48,7 +48,7 @@ def logits_of_rows(
         rows = mine[at : at + batch_size]
         batch = read_batch(shards, tables.labels_NL, rows, rows, pin=device.type == "cuda")
         with autocast(device, precision):
-            logits = network(to_device(batch.image_BCHW, device))
+            logits = network(to_device(batch.image_BCHW, device, precision))
         parts.append(logits.float().cpu())
         if time.monotonic() - said > _SIGN_OF_LIFE_SECONDS:
             said = time.monotonic()
@@ -57,10 +57,10 @@ def logits_of_rows(
     return torch.cat(parts)
 
 
-def to_device(image_BCHW: Tensor, device: torch.device) -> Tensor:
+def to_device(image_BCHW: Tensor, device: torch.device, precision: str) -> Tensor:
     """Stored values on the device, laid out as its convolutions read them."""
     moved = image_BCHW.to(device, non_blocking=True)
-    return moved.to(memory_format=torch.channels_last)
+    return moved.to(memory_format=memory_format(device, precision))
 
 
 def write_predictions(path: Path, cases: Iterable[TableCase], logits_NL: NDArray[np.float32], task: EngineTask) -> int:

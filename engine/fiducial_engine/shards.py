@@ -133,7 +133,7 @@ class Tables:
     def __init__(self, data: EngineData, label_names: tuple[str, ...]) -> None:
         """
         Raises:
-            UserError: a table is missing, or belongs to another shard set, label list or split.
+            UserError: a table is missing or damaged, or belongs to another shard set, label list or split.
         """
         tables = Path(data.shard_set) / "tables"
         self._labels_folder = tables / f"labels-{data.labels_id[:12]}"
@@ -150,6 +150,15 @@ class Tables:
         ):
             if found != expected:
                 raise UserError(f"{what} is {found}; run.json says {expected}.\n  in: {tables}\n{_PREPARE_AGAIN}")
+        for path, sha256 in (
+            (self._labels_folder / "labels.safetensors", labels.sha256),
+            (split_folder / "split.safetensors", split.sha256),
+        ):
+            if path.exists() and file_sha256(path) != sha256:
+                raise UserError(
+                    f"{path} is damaged: its sha256 is not the one in {path.stem}.json.\n"
+                    "  do: run fiducial prepare again, which writes the table anew."
+                )
         self.labels_NL = map_tensor(self._labels_folder / "labels.safetensors", "labels")
         self.part_N = map_tensor(split_folder / "split.safetensors", "part")
         if self.labels_NL.shape != (labels.num_cases, len(label_names)) or len(self.part_N) != labels.num_cases:
