@@ -67,6 +67,19 @@ const EVENTS: RunEvent[] = [
   },
 ]
 
+test('a run of days is drawn: its steps are too many to be arguments of one call', () => {
+  const predictions = made(['nodule'])
+  const step = EVENTS.find((event) => event.type === 'step')!
+  const events = Array.from({ length: 200_000 }, (_, i): RunEvent => ({ ...step, step: i + 1 }))
+  const page = renderReport({
+    evaluation: evaluated(predictions, ['nodule']),
+    events,
+    synthetic: false,
+    warnings: [],
+  })
+  assert.match(page, /Training/)
+})
+
 test('the report asks nothing of anyone: no script, no link, no request', () => {
   const predictions = made(['nodule'])
   const evaluation = evaluated(predictions, ['nodule'])

@@ -16,10 +16,8 @@ export function trainingSection(events: readonly RunEvent[], run: RunConfig | un
   const steps = ofType(events, 'step')
   if (steps.length === 0) return null
   const validations = ofType(events, 'validation')
-  const x = linearAxis(0, Math.max(...steps.map((event) => event.step), ...validations.map((v) => v.step)), {
-    ticks: 6,
-    exact: true,
-  })
+  const last = largest([...steps, ...validations].map((event) => event.step))
+  const x = linearAxis(0, last, { ticks: 6, exact: true })
   const rules = ofType(events, 'resume').map(({ step }) => ({ x: step, label: 'resumed' }))
   const shared = { x, xLabel: 'step', rules, width: 500, height: 280 }
   return html`<section><h2>Training</h2><div class="charts">${lossChart(steps, validations, shared)}${metricChart(
@@ -42,7 +40,7 @@ function lossChart(
   )
   // A few early spikes must not flatten the rest: the axis ends at the 99th percentile or the highest validation loss.
   const sorted = raw.map(([, loss]) => loss).sort((a, b) => a - b)
-  const top = Math.max(sorted[Math.floor(0.99 * (sorted.length - 1))]!, ...val.map(([, loss]) => loss))
+  const top = largest([sorted[Math.floor(0.99 * (sorted.length - 1))]!, ...val.map(([, loss]) => loss)])
   const y = linearAxis(0, top)
   const within = (points: readonly (readonly [number, number])[]) =>
     points.map(([step, loss]) => [step, Math.min(loss, y.domain[1])] as const)
@@ -72,7 +70,7 @@ function metricChart(validations: readonly EventOf<'validation'>[], shared: Shar
   return chart({
     ...shared,
     title: 'Validation',
-    y: linearAxis(Math.min(...values), 1),
+    y: linearAxis(smallest(values), 1),
     yLabel: 'metric',
     series: coloured,
     marks: bestValue ? [{ x: bestValue[0], y: bestValue[1], label: 'best checkpoint', colour: 2 }] : [],
@@ -94,6 +92,12 @@ function rateChart(steps: readonly EventOf<'step'>[], run: RunConfig | undefined
     series: [{ name: 'learning rate', points, colour: 3 }],
   })
 }
+
+/** As Math.max and Math.min, whose arguments a run of some days would be too many of. */
+const largest = (values: readonly number[]) =>
+  values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+const smallest = (values: readonly number[]) =>
+  values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
 
 /** Exponential moving average over about a fortieth of the curve, without the bias of its start. */
 function smoothed(points: readonly (readonly [number, number])[]): (readonly [number, number])[] {
