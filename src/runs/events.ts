@@ -21,19 +21,36 @@ export function parseEvents(text: string): RunEvent[] {
 
 /**
  * What holds after restarts: a replayed step replaces the line written before the kill, so the last line for a
- * (type, step) wins. Events that are not tied to a step's replay are kept as they came.
+ * (type, step) wins. Of each replayed type the steps ascend; events that are not tied to a step's replay are kept
+ * where they came.
  */
 export function settleEvents(events: readonly RunEvent[]): RunEvent[] {
   const settled = new Map<string, RunEvent>()
   let once = 0
   for (const event of events) {
-    const replayed = event.type === 'step' || event.type === 'validation' || event.type === 'checkpoint'
-    const key = replayed ? `${event.type} ${event.step}` : `${event.type} #${once++}`
+    const key = isReplayed(event) ? `${event.type} ${event.step}` : `${event.type} #${once++}`
     settled.delete(key)
     settled.set(key, event)
   }
-  return [...settled.values()].sort((a, b) => (a.type === b.type ? a.step - b.step : 0))
+  const kept = [...settled.values()]
+  const byStep = new Map(
+    REPLAYED.map((type) => [
+      type as string,
+      kept.filter((event) => event.type === type).sort((a, b) => a.step - b.step),
+    ]),
+  )
+  const next = new Map<string, number>()
+  return kept.map((event) => {
+    if (!isReplayed(event)) return event
+    const at = next.get(event.type) ?? 0
+    next.set(event.type, at + 1)
+    return byStep.get(event.type)![at]!
+  })
 }
+
+/** A start from a checkpoint writes these again. */
+const REPLAYED = ['step', 'validation', 'checkpoint'] as const
+const isReplayed = ({ type }: RunEvent) => (REPLAYED as readonly string[]).includes(type)
 
 /** Events of one type, settled. */
 export function eventsOf<T extends RunEvent['type']>(events: readonly RunEvent[], type: T): EventOf<T>[] {

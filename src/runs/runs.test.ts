@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { createRunFolder, writeRun } from './create.ts'
-import { EventTail, eventsOf, parseEvents } from './events.ts'
+import { EventTail, eventsOf, parseEvents, settleEvents } from './events.ts'
 import { differences, findRun, listRuns } from './list.ts'
 import { readLock, releaseLock, takeLock } from './lock.ts'
 import { isFinished, readRun } from './read.ts'
@@ -62,6 +62,32 @@ test('the last line for a step wins, as after a restart', () => {
       [1, 0.7],
       [2, 0.5],
     ],
+  )
+})
+
+test('after a second kill the steps ascend, whatever lies between them, and other events keep their places', () => {
+  const resume = '{"type":"resume","step":2,"time":0}'
+  const validation = (step: number) =>
+    JSON.stringify({ type: 'validation', step, epoch: 1, metrics: {}, is_best: false, seconds: 1, time: 0 })
+  const lines = [
+    ...[
+      stepEvent(1, 0.9),
+      stepEvent(2, 0.8),
+      validation(2),
+      stepEvent(3, 0.7),
+      stepEvent(4, 0.6),
+      validation(4),
+    ],
+    ...[resume, stepEvent(3, 0.5), resume, validation(2)],
+  ]
+  const settled = settleEvents(parseEvents(`${lines.join('\n')}\n`))
+  const stepsOf = (type: string) => settled.filter((e) => e.type === type).map((e) => e.step)
+  assert.deepEqual(stepsOf('step'), [1, 2, 3, 4])
+  assert.deepEqual(stepsOf('validation'), [2, 4])
+  assert.equal(settled.find((e) => e.type === 'step' && e.step === 3 && e.loss === 0.5)?.step, 3)
+  assert.equal(
+    settled.findIndex((e) => e.type === 'resume'),
+    4,
   )
 })
 
