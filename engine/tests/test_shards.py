@@ -65,6 +65,17 @@ def test_tables_of_another_set_labels_or_split_are_refused(tmp_path: Path) -> No
         open_data(engine_data(data), ("finding",))
 
 
+@pytest.mark.parametrize("table", [f"labels-{LABELS_ID[:12]}/labels", f"split-{SPLIT_ID[:12]}/split"])
+def test_a_table_with_a_flipped_bit_is_named_when_it_is_opened(tmp_path: Path, table: str) -> None:
+    data = make_set(tmp_path / "set")
+    file = tmp_path / "set" / "tables" / f"{table}.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{table}\.safetensors is damaged: its sha256"):
+        open_data(engine_data(data), ("finding",))
+
+
 def test_another_shard_set_in_the_folder_is_refused(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set")
     index = tmp_path / "set" / "index.json"

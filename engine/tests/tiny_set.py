@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from fiducial_engine.shards import file_sha256
+
 ENGINE = Path(__file__).parents[1]
 EXAMPLE = ENGINE.parent / "src" / "schema" / "examples" / "run" / "valid" / "timm.json"
 SET_ID, LABELS_ID, SPLIT_ID = "a" * 64, "b" * 64, "c" * 64
@@ -90,7 +92,10 @@ def _write_tables(tables: Path, labels: tuple[str, ...], truth_NL: NDArray[np.in
             values = {n: (None if v < 0 else int(v)) for n, v in zip(labels, truth_NL[row], strict=True)}
             ids = {"case_id": f"case-{row:03d}", "patient_id": f"patient-{row // 2:03d}"}
             file.write(json.dumps({**ids, "labels": values, "attributes": {"age": row, "sex": None}}) + "\n")
-    meta = {"format": 1, "set_id": SET_ID, "labels_id": LABELS_ID, "labels": list(labels), "num_cases": num}
+    meta = {
+        **{"format": 1, "set_id": SET_ID, "labels_id": LABELS_ID, "labels": list(labels), "num_cases": num},
+        "sha256": file_sha256(folder / "labels.safetensors"),
+    }
     (folder / "labels.json").write_text(json.dumps(meta))
 
     folder = tables / f"split-{SPLIT_ID[:12]}"
@@ -100,6 +105,7 @@ def _write_tables(tables: Path, labels: tuple[str, ...], truth_NL: NDArray[np.in
     split = {
         **{"format": 1, "set_id": SET_ID, "split_id": SPLIT_ID, "labels_id": LABELS_ID, "kind": "random"},
         **{"cases": counts, "patients": counts, "leaks": [], "normalization": _normalization("uint8", 1)},
+        "sha256": file_sha256(folder / "split.safetensors"),
     }
     (folder / "split.json").write_text(json.dumps(split))
 

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { SPLIT_PARTS, type SplitPart } from '../schema/case.ts'
 import { Split } from '../schema/data.ts'
+import { UserError } from '../schema/errors.ts'
+import { parse } from '../schema/parse.ts'
 import { PART_CODES, SplitTable, TableCase } from '../schema/shard_set.ts'
 import { KeptPatient } from '../schema/staging.ts'
-import { listFolder, readTextIfExists, sha256, stampFile, writeAtomic } from '../storage/local.ts'
+import { listFolder, readBytes, readTextIfExists, sha256, stampFile, writeAtomic } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
 import { canonicalJson } from './identity.ts'
 import type { Place } from './split.ts'
@@ -50,14 +52,21 @@ async function readTables(dir: string): Promise<{ rule: Split; places: Map<strin
     const about = await readTextIfExists(join(folder, 'split.json'))
     const ruleText = await readTextIfExists(join(folder, 'rule.json'))
     if (about === null || ruleText === null) continue
-    const table = SplitTable.parse(JSON.parse(about))
+    const table = parse(SplitTable, JSON.parse(about), join(folder, 'split.json'))
     const rule = Split.parse(JSON.parse(ruleText))
     const cases = await readLines(
       join(dir, `tables/labels-${table.labels_id.slice(0, 12)}/cases.jsonl`),
       TableCase,
     )
     if (cases === null) continue
-    const { part, fold } = await readSafetensors(join(folder, 'split.safetensors'))
+    const path = join(folder, 'split.safetensors')
+    const bytes = await readBytes(path)
+    if (sha256(bytes) !== table.sha256)
+      throw new UserError(
+        `${path} is damaged: its SHA-256 is not the one in split.json.\n` +
+          '  do: run "fiducial prepare" on the earlier data and split, which mends it; or delete that file\'s folder.',
+      )
+    const { part, fold } = await readSafetensors(bytes, path)
     const places = new Map<string, Place>()
     const inSeveral = new Set<string>()
     for (const [i, { patient_id }] of cases.entries()) {

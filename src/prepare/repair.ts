@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
-import type { ShardIndex } from '../schema/shard_set.ts'
-import { move, removeAll, sha256File, stampFile } from '../storage/local.ts'
+import { LabelsTable, type ShardIndex, SplitTable } from '../schema/shard_set.ts'
+import { listFolder, move, readTextIfExists, removeAll, sha256File, stampFile } from '../storage/local.ts'
 import { lockFolder } from './folder_lock.ts'
 import type { Making } from './make_set.ts'
 import { shardFiles } from './shard_layout.ts'
@@ -17,19 +17,19 @@ export class ShardError extends UserError {
 }
 
 /**
- * Checks every file of a set against its checksum.
+ * Checks every file of a set against its checksum, its tables included.
  *
  * @throws {ShardError} naming each file that differs
  */
 export async function verifyShards(dir: string): Promise<void> {
   const index = await readIndex(dir)
   if (index === null) throw new ShardError(`There is no shard set here: index.json is missing.\n  in: ${dir}`)
-  const damage = await damagedFiles(dir, index, { readAll: true })
+  const damage = [...(await damagedFiles(dir, index, { readAll: true })), ...(await damagedTables(dir))]
   if (damage.length === 0) return
   throw new ShardError(
     `${damage.length === 1 ? 'A file' : `${damage.length} files`} of the shard set ${damage.length === 1 ? 'is' : 'are'} damaged:\n` +
       `${damage.map(({ what }) => `  ${what}`).join('\n')}\n  in: ${dir}\n` +
-      '  do: run "fiducial prepare --verify" on the recipe; it makes damaged shards again and leaves the others.',
+      '  do: run "fiducial prepare --verify" on the recipe; it makes damaged shards and tables again and leaves the others.',
   )
 }
 
@@ -108,6 +108,33 @@ async function damagedFiles(
     }
   }
   return damage
+}
+
+/** Tables whose tensors are not those that their manifest names; `prepare` compares and mends them by itself. */
+async function damagedTables(dir: string): Promise<{ what: string }[]> {
+  const damage: { what: string }[] = []
+  for (const folder of await listFolder(join(dir, 'tables'))) {
+    const kind = folder.startsWith('labels-') ? 'labels' : folder.startsWith('split-') ? 'split' : null
+    if (kind === null) continue
+    const at = join('tables', folder, `${kind}.json`)
+    const text = await readTextIfExists(join(dir, at))
+    if (text === null) continue // not finished: written last
+    const sha256 = tableSha256(kind === 'labels' ? LabelsTable : SplitTable, text)
+    const tensors = join('tables', folder, `${kind}.safetensors`)
+    if (sha256 === null) damage.push({ what: `${at} cannot be read.` })
+    else if ((await stampFile(join(dir, tensors))) === null) damage.push({ what: `${tensors} is missing.` })
+    else if ((await sha256File(join(dir, tensors))) !== sha256)
+      damage.push({ what: `${tensors} has not the SHA-256 that ${kind}.json names.` })
+  }
+  return damage
+}
+
+function tableSha256(schema: typeof LabelsTable | typeof SplitTable, text: string): string | null {
+  try {
+    return schema.parse(JSON.parse(text)).sha256
+  } catch {
+    return null
+  }
 }
 
 async function difference(

@@ -352,6 +352,26 @@ test('tables that are cut short or deleted are written again; a set of another v
   assert.deepEqual(await digestSet(set), sound)
 })
 
+test('a flipped bit in a table is named by verifyShards and mended by the next prepare', async () => {
+  const work = workFolder()
+  const { dir: set, split, labels } = await prepareSmall(smallRecipe(root), work)
+  const sound = await digestSet(set)
+  for (const table of [
+    `tables/labels-${labels.labels_id.slice(0, 12)}/labels.safetensors`,
+    `tables/split-${split.split_id.slice(0, 12)}/split.safetensors`,
+  ]) {
+    const bytes = await readFile(join(set, table))
+    bytes[bytes.length - 1]! ^= 1
+    await writeFile(join(set, table), bytes)
+    await assert.rejects(
+      verifyShards(set),
+      (error) => error instanceof ShardError && error.message.includes(table),
+    )
+    assert.equal((await prepareSmall(smallRecipe(root), work)).result.reused, true)
+    assert.deepEqual(await digestSet(set), sound)
+  }
+})
+
 test('two patients who share an image stay in one part', async () => {
   const twins = join(dir, 'twins')
   const some = smallCases(24, 400)

@@ -10,7 +10,7 @@ import {
   type SplitTable,
   type TableCase,
 } from '../schema/shard_set.ts'
-import { sha256, stampFile, writeAtomic } from '../storage/local.ts'
+import { readBytes, sha256, stampFile, writeAtomic } from '../storage/local.ts'
 import { encodeSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { canonicalJson, hashLines } from './identity.ts'
 import type { AssignedSplit } from './split.ts'
@@ -36,19 +36,19 @@ export async function writeLabelsTable(
     }),
   )
   const labelsId = hashLines({ set_id: index.set_id, labels }, rows)
+  const data = Int8Array.from(rows.flatMap((row) => labels.map((label) => row.labels[label] ?? -1)))
+  const tensors = encodeSafetensors({ labels: { dtype: 'I8', shape: [rows.length, labels.length], data } })
   const table: LabelsTable = {
     format: 1,
     set_id: index.set_id,
     labels_id: labelsId,
     labels: [...labels],
     num_cases: rows.length,
+    sha256: sha256(tensors),
   }
-  const data = Int8Array.from(rows.flatMap((row) => labels.map((label) => row.labels[label] ?? -1)))
   await writeMissing(join(dir, `tables/labels-${labelsId.slice(0, 12)}`), {
     'cases.jsonl': rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
-    'labels.safetensors': encodeSafetensors({
-      labels: { dtype: 'I8', shape: [rows.length, labels.length], data },
-    }),
+    'labels.safetensors': tensors,
     'labels.json': `${JSON.stringify(table, null, 2)}\n`,
   })
   return table
@@ -81,6 +81,10 @@ export async function writeSplitTable(
     normalization,
   }
   const splitId = sha256(canonicalJson(whole))
+  const part: Tensor = { dtype: 'U8', shape: [codes.length], data: codes }
+  const fold: Tensor | null =
+    folds === null ? null : { dtype: 'I32', shape: [folds.length], data: Int32Array.from(folds) }
+  const tensors = encodeSafetensors(fold === null ? { part } : { part, fold })
   const table: SplitTable = {
     format: 1,
     set_id: labels.set_id,
@@ -91,23 +95,25 @@ export async function writeSplitTable(
     patients: countParts(parts, (members) => new Set(members.map((i) => cases[i]!.patient_id)).size),
     leaks,
     normalization,
+    sha256: sha256(tensors),
   }
-  const part: Tensor = { dtype: 'U8', shape: [codes.length], data: codes }
-  const fold: Tensor | null =
-    folds === null ? null : { dtype: 'I32', shape: [folds.length], data: Int32Array.from(folds) }
   await writeMissing(join(dir, `tables/split-${splitId.slice(0, 12)}`), {
-    'split.safetensors': encodeSafetensors(fold === null ? { part } : { part, fold }),
+    'split.safetensors': tensors,
     'rule.json': `${canonicalJson(rule)}\n`,
     'split.json': `${JSON.stringify(table, null, 2)}\n`,
   })
   return table
 }
 
-/** Writes the files of a table that are not there as they should be, in the order given: the manifest last. */
+/**
+ * Writes the files of a table that are not there byte for byte, in the order given: the manifest last. They are small
+ * and made anew each time, so a flipped bit is found and mended here.
+ */
 async function writeMissing(folder: string, files: Record<string, string | Uint8Array>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name)
-    if ((await stampFile(path))?.size !== Buffer.byteLength(content)) await writeAtomic(path, content)
+    const isThere = (await stampFile(path)) !== null && Buffer.from(content).equals(await readBytes(path))
+    if (!isThere) await writeAtomic(path, content)
   }
 }
 

@@ -65,6 +65,7 @@ export const LabelsTable = z.strictObject({
   labels_id: sha256,
   labels: z.array(z.string()),
   num_cases: z.int(),
+  sha256: sha256.describe('Of labels.safetensors.'),
 })
 export const TableCase = z.strictObject({
   case_id: z.string(),
@@ -91,6 +92,7 @@ export const SplitTable = z.strictObject({
     z.strictObject({ kind: z.string(), case_ids: z.array(z.string()), splits: z.array(z.string()) }),
   ),
   normalization: InputNormalization.describe("The training split's mean and std, or what the recipe names."),
+  sha256: sha256.describe('Of split.safetensors.'),
 })
 export type LabelsTable = z.infer<typeof LabelsTable>
 export type SplitTable = z.infer<typeof SplitTable>
