@@ -72,6 +72,7 @@ test('a run of days is drawn: its steps are too many to be arguments of one call
   const step = EVENTS.find((event) => event.type === 'step')!
   const events = Array.from({ length: 200_000 }, (_, i): RunEvent => ({ ...step, step: i + 1 }))
   const page = renderReport({
+    title: 'long',
     evaluation: evaluated(predictions, ['nodule']),
     events,
     synthetic: false,
