@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
@@ -82,39 +82,72 @@ async function hashFiles(dir: string): Promise<Record<string, string>> {
   return hashes
 }
 
+/** Whose package a folder holds; another tool's model has no run and is told by its name. */
+export type PackageOwner = Pick<ModelPackage, 'name'> & { run: string | null }
+
 /**
  * Builds a package in a folder beside `out` and renames it there when it is whole, so that no reader ever sees half
- * of one. An older package of the same run is replaced.
+ * of one. An older package of the same model is replaced. What a kill left beside `out` is put right first.
  *
  * @throws {UserError} what `refuseOccupied` says
  */
 export async function publishPackage<T>(
   out: string,
-  run: string | null,
+  owner: PackageOwner,
   build: (dir: string) => Promise<T>,
 ): Promise<T> {
   const target = resolve(out)
-  await refuseOccupied(target, run)
-  const suffix = randomBytes(4).toString('hex')
-  const temporary = join(dirname(target), `.${basename(target)}-${suffix}.tmp`)
+  await settleLeftovers(target)
+  await refuseOccupied(target, owner)
+  const beside = join(dirname(target), `.${basename(target)}-${randomBytes(4).toString('hex')}`)
+  const temporary = `${beside}.tmp`
+  const old = `${beside}.old`
   try {
     await mkdir(temporary, { recursive: true })
     const result = await build(temporary)
-    const old = join(dirname(target), `.${basename(target)}-${suffix}.old`)
     await rename(target, old).catch(ignoreAbsent)
     await rename(temporary, target)
     await rm(old, { recursive: true, force: true })
     return result
   } catch (cause) {
+    await rename(old, target).catch(() => {}) // there is none unless the last rename failed
     await rm(temporary, { recursive: true, force: true })
     throw explain(cause, target)
   }
 }
 
+/** A build that wrote nothing for so long is not under way any more. */
+const ABANDONED_MS = 24 * 3_600_000
+
+/** A kill between two renames leaves the older package beside its place: it goes back. Abandoned builds are removed. */
+async function settleLeftovers(target: string): Promise<void> {
+  const folder = dirname(target)
+  const start = `.${basename(target)}-`
+  const names: string[] = await readdir(folder).catch((cause) => ignoreAbsent(cause) ?? [])
+  for (const name of names) {
+    const kind = name.startsWith(start) && /^[0-9a-f]{8}\.(old|tmp)$/.exec(name.slice(start.length))?.[1]
+    if (!kind) continue
+    const path = join(folder, name)
+    if (kind === 'old' && !names.includes(basename(target))) {
+      // Of several the first goes back; the others then find the place taken.
+      if (
+        await rename(path, target).then(
+          () => true,
+          () => false,
+        )
+      )
+        continue
+    }
+    const info = await stat(path).catch(ignoreAbsent)
+    if (kind === 'old' || (info && Date.now() - info.mtimeMs > ABANDONED_MS))
+      await rm(path, { recursive: true, force: true })
+  }
+}
+
 /**
- * @throws {UserError} when `out` holds something that a new package of `run` must not replace
+ * @throws {UserError} when `out` holds something that a new package of `owner` must not replace
  */
-export async function refuseOccupied(out: string, run: string | null): Promise<void> {
+export async function refuseOccupied(out: string, owner: PackageOwner): Promise<void> {
   const entries = await readdir(out).catch((cause) => ignoreAbsent(cause) ?? [])
   if (entries.length === 0) return
   const text = await readTextIfExists(join(out, 'model.json'))
@@ -123,7 +156,8 @@ export async function refuseOccupied(out: string, run: string | null): Promise<v
   if (there === null) throw new UserError(`${out} is not empty and holds no model package.\n${advice}`)
   if (there.status !== 'draft')
     throw new UserError(`${out} holds a package that is ${String(there.status)}; it is kept.\n${advice}`)
-  if ((there.provenance?.run ?? null) !== run)
+  const run = there.provenance?.run ?? null
+  if (run !== owner.run || (run === null && there.name !== owner.name))
     throw new UserError(`${out} holds the package of another model, ${String(there.name)}.\n${advice}`)
 }
 

@@ -42,7 +42,8 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const { recipe } = options.recipe ?? (await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set))
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
-  await refuseOccupied(out, run.id)
+  const owner = { run: run.id, name: run.config.name }
+  await refuseOccupied(out, owner)
 
   const pointer = run[config.checkpoint]
   if (pointer === null)
@@ -57,7 +58,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
     : await filesOfShardSet(run.config.data.shard_set)
   const files = await findAll(materials, find)
 
-  const certificate = await publishPackage(out, run.id, async (dir) => {
+  const certificate = await publishPackage(out, owner, async (dir) => {
     io.log(`Exporting ${run.id}, step ${pointer.step}, and computing PyTorch's reference`)
     const golden = (await goldenInputs(materials.index.preprocess)).inputs
     const tensors = [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)]
@@ -118,7 +119,7 @@ async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => 
 }
 
 function modelJson(
-  { id, config }: RunRecord,
+  { id, config, events }: RunRecord,
   step: number,
   recipe: Recipe,
   { index, fingerprint, evaluation }: RunMaterials,
@@ -152,6 +153,7 @@ function modelJson(
       split_id: config.data.split_id,
       run: id,
       step,
+      weights_sha256: events.findLast((event) => event.type === 'start')?.weights_sha256 ?? null,
       seed: config.train.seed,
     },
   }

@@ -63,7 +63,8 @@ export async function packageOnnx(options: PackageOnnxOptions, io: Io): Promise<
       )
     const cases = await readReferenceCases(reference, spec.labels)
     const out = options.out ?? `${spec.name}-package`
-    await refuseOccupied(out, null)
+    const owner = { run: null, name: spec.name }
+    await refuseOccupied(out, owner)
     const measured = evaluationOf(cases, spec, reference)
     const provenance = await readProvenance(PROJECT_ROOT, io.now())
     const model = modelJson(spec, graph, session, measured, provenance)
@@ -75,7 +76,7 @@ export async function packageOnnx(options: PackageOnnxOptions, io: Io): Promise<
       session,
     )
     io.log(`Certifying on ${golden.length} golden images and ${cases.length} reference cases`)
-    const certificate = await publishPackage(out, null, async (dir) => {
+    const certificate = await publishPackage(out, owner, async (dir) => {
       await copyModel(onnx, weights, dir)
       return completePackage(dir, {
         model,
@@ -193,6 +194,7 @@ function modelJson(
       split_id: null,
       run: null,
       step: null,
+      weights_sha256: null,
       seed: null,
     },
   }
