@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
@@ -282,6 +283,51 @@ test('files that cannot be read are named and in no number', async () => {
   )
   assert.equal(evaluation.cases, 5)
   assert.match(evaluation.warnings.join('\n'), /1 case could not be read and is in no number/)
+})
+
+test('given parts are evaluated as given, and only a part that must be drawn is refused', async () => {
+  const images = (await readdir(join(recipe.root, 'images')))
+    .filter((name) => name.endsWith('.png'))
+    .slice(0, 8)
+  const packageDir = join(dir, 'given-package')
+  const [label] = LABELS
+  await writeTinyPackage(packageDir, { labels: [label!] })
+  const given = async (name: string, parts: readonly string[]) => {
+    const rows = images.map((file, i) => `${file},${i % 2},${parts[i % parts.length]}`)
+    await writeFile(join(recipe.root, 'images', `${name}.csv`), `file,${label},part\n${rows.join('\n')}\n`)
+    await writeFile(
+      join(dir, `${name}.yaml`),
+      `name: ${name}\ndata:\n  root: ${join(recipe.root, 'images')}\n` +
+        `  source: { kind: csv, file: ${name}.csv, image: file, labels: { columns: { ${label}: ${label} } } }\n` +
+        `  split: { column: part, val: 0.2 }\ntask: { kind: classify, labels: [${label}] }\nevaluate: { bootstrap: 100 }\n`,
+    )
+    return loadRecipe(join(dir, `${name}.yaml`))
+  }
+  const whole = await given('whole', ['train', 'train', 'val', 'val', 'test', 'test'])
+  assert.equal((await evaluate({ package: packageDir, data: whole }, { split: 'val' }, io)).cases, 2)
+  const without = await given('without', ['train', 'train', 'test', 'test'])
+  assert.equal((await evaluate({ package: packageDir, data: without }, { split: 'test' }, io)).cases, 4)
+  await assert.rejects(
+    evaluate({ package: packageDir, data: without }, { split: 'val' }, io),
+    /drawn at random/,
+  )
+})
+
+test('a package built on the data set at hand is told by the images in its certificate, wherever they lie', async () => {
+  const packageDir = join(dir, 'own-package')
+  const [name] = (await readdir(join(recipe.root, 'images'))).filter((file) => file.endsWith('.png'))
+  const bytes = await readFile(join(recipe.root, 'images', name!))
+  const seen = {
+    file_sha256: createHash('sha256').update(bytes).digest('hex'),
+    read: async () => bytes,
+    stored: null,
+    reference: () => LABELS.map(() => 0.5),
+    predicted: null,
+  }
+  await writeTinyPackage(packageDir, { labels: [...LABELS], validation: [seen] })
+  const options = { split: 'all', allowFailed: true } as const
+  const evaluation = await evaluate({ package: packageDir, data: recipe }, options, io)
+  assert.match(evaluation.warnings.join('\n'), /built on images of this very data set/)
 })
 
 test("others' predictions need no run, package or Python; thresholds from the same cases are called optimistic", async () => {

@@ -1,17 +1,17 @@
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { OPTIMISTIC } from '../evaluate/evaluation_warnings.ts'
 import { preprocess } from '../imaging/preprocess.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { readManifest } from '../package/read.ts'
 import { assignSplit } from '../prepare/split.ts'
 import type { Case, SplitPart } from '../schema/case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Prediction } from '../schema/prediction.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
-import { readBytes } from '../storage/local.ts'
+import { readBytes, sha256File, stampFile } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import { isSynthetic } from './evaluate_run.ts'
 import type { Io } from './io.ts'
@@ -37,13 +37,13 @@ export async function evaluatePackage(
     const labels = sharedLabels(loaded, recipe.task.labels, recipe.task.exclusive)
     const source = await readSource(recipe.data, recipe.task, root)
     const cases = casesOf(source, data, options.split)
-    const { predictions, failed } = await predictCases(cases, root, loaded, io)
+    const { predictions, failed, hashes } = await predictCases(cases, root, loaded, io)
     if (predictions.length === 0)
       throw new UserError(`None of the ${count(cases.length, 'case')} could be scored: ${failed[0]!.reason}`)
     const isFixed = model.task.exclusive || labels.some((label) => model.operating_points[label])
     const warnings = [
       ...loaded.warnings,
-      ...trainedOnWarning(loaded, data),
+      ...(await builtOnWarning(loaded, source, hashes, root, options.split)),
       ...notMeasuredWarnings(loaded, labels, source, failed),
       ...(isFixed ? [] : [OPTIMISTIC]),
       ...(options.split === 'test'
@@ -97,12 +97,15 @@ function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclus
 
 /**
  * The cases of a part. A part that is drawn at random depends on what `prepare` found in the files; drawing it again
- * from the table alone could put training patients into the test split.
+ * from the table alone could put training patients into the test split. Of given parts only a validation part that
+ * the source lacks is drawn, out of its training part.
  */
 function casesOf(source: SourceData, { recipe }: LoadedRecipe, part: SplitPart | 'all'): Case[] {
   if (part === 'all') return source.cases
   const { split } = recipe.data
-  if (!('column' in split || 'official' in split) || (split.val > 0 && part !== 'test'))
+  const isGiven = 'column' in split || 'official' in split
+  const bringsVal = source.cases.some((one) => one.split === 'val')
+  if (!isGiven || (split.val > 0 && !bringsVal && part !== 'test'))
     throw new UserError(
       `The ${part} part of this recipe is drawn at random; only its shard set knows it.\n` +
         `  do: --split all evaluates every case of external data; "fiducial evaluate <run> --split ${part}" a run's own part.`,
@@ -118,7 +121,7 @@ async function predictCases(
   root: string,
   loaded: LoadedPackage,
   io: Io,
-): Promise<{ predictions: Prediction[]; failed: { file: string; reason: string }[] }> {
+): Promise<{ predictions: Prediction[]; failed: { file: string; reason: string }[]; hashes: string[] }> {
   const files = cases.map(
     ({ case_id, images }): InputFile => ({
       name: case_id,
@@ -129,25 +132,44 @@ async function predictCases(
   const byId = new Map(cases.map((one) => [one.case_id, one]))
   const predictions: Prediction[] = []
   const failed: { file: string; reason: string }[] = []
+  const hashes: string[] = []
   for await (const one of predictFiles(files, loaded, { signal: io.signal })) {
     if ('reason' in one) failed.push(one)
     else {
       const { case_id, patient_id, labels, attributes } = byId.get(one.case_id)!
+      hashes.push(one.input_sha256)
       predictions.push({ case_id, patient_id, labels, logits: {}, scores: one.scores, attributes })
     }
     io.progress?.(`${predictions.length + failed.length} of ${cases.length} cases scored`)
   }
   if (io.signal.aborted) throw new StoppedError('Stopped; nothing was written. The same command starts over.')
-  return { predictions, failed }
+  return { predictions, failed, hashes }
 }
 
-function trainedOnWarning({ model }: LoadedPackage, { recipe }: LoadedRecipe): string[] {
-  const trained = model.provenance.recipe as { data?: { root?: unknown; source?: unknown } } | null
-  const same =
-    trained?.data !== undefined &&
-    trained.data.root === recipe.data.root &&
-    isDeepStrictEqual(trained.data.source, recipe.data.source)
-  return same ? ['The package was trained on this very data set: cases it has seen flatter the numbers.'] : []
+/**
+ * A package does not know what it was trained on, but its certificate names validation images of that data set by
+ * their hashes. Where the part evaluated is `train`, these are looked for among the data's own validation cases.
+ */
+async function builtOnWarning(
+  { dir }: LoadedPackage,
+  source: SourceData,
+  scored: readonly string[],
+  root: string,
+  part: SplitPart | 'all',
+): Promise<string[]> {
+  const { certificate } = await readManifest(dir)
+  const certified = new Set(certificate?.validation.map((one) => one.file_sha256))
+  if (certified.size === 0) return []
+  let isSame = scored.some((hash) => certified.has(hash))
+  if (part === 'train')
+    for (const { images, split } of source.cases) {
+      if (isSame) break
+      const path = join(root, images[0]!)
+      if (split === 'val' && (await stampFile(path)) !== null) isSame = certified.has(await sha256File(path))
+    }
+  return isSame
+    ? ['The package was built on images of this very data set: cases it has seen flatter the numbers.']
+    : []
 }
 
 function notMeasuredWarnings(
