@@ -18,6 +18,11 @@ export interface FolderLock extends AsyncDisposable {
   release(): Promise<void>
 }
 
+/** A living process is at the work. */
+export class FolderHeldError extends UserError {
+  override name = 'FolderHeldError'
+}
+
 const HEARTBEAT_MS = 15_000
 /** Silence after which a holder on another machine counts as dead; its pid cannot be looked up from here. */
 const SILENCE_MS = 10 * 60_000
@@ -29,7 +34,7 @@ const TORN_MS = 10_000
  *
  * @param name the share of the work; other shares may be held at once
  * @param excludes names of other shares that may not be held at the same time
- * @throws {UserError} when a living process holds it, or one that it excludes
+ * @throws {FolderHeldError} when a living process holds it, or one that it excludes
  */
 export async function lockFolder(
   folder: string,
@@ -147,10 +152,10 @@ async function processStart(pid: number): Promise<string | null> {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 
-function heldError(folder: string, holder: Holder | null): UserError {
+function heldError(folder: string, holder: Holder | null): FolderHeldError {
   const who =
     holder === null ? 'it has only just begun' : `pid ${holder.pid} on ${holder.host}, since ${holder.time}`
-  return new UserError(
+  return new FolderHeldError(
     `Another process is preparing this set: ${who}.\n` +
       `  in: ${folder}\n` +
       '  do: wait for it, or choose another folder with --out. A process that died is noticed by itself on the ' +

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { SourceStamp } from '../schema/staging.ts'
 import {
   explain,
@@ -9,6 +10,7 @@ import {
   stampFile,
   writeAtomic,
 } from '../storage/local.ts'
+import { FolderHeldError, type FolderLock, lockFolder } from './folder_lock.ts'
 
 /** What is known of each case's file without reading it. */
 export interface KnownSource {
@@ -24,6 +26,8 @@ export interface KnownSource {
 export class SourceHashes {
   readonly #path: string
   readonly #stamps: Map<string, SourceStamp>
+  /** Learnt since it was last saved. */
+  readonly #fresh = new Map<string, SourceStamp>()
 
   private constructor(path: string, stamps: Map<string, SourceStamp>) {
     this.#path = path
@@ -32,15 +36,7 @@ export class SourceHashes {
 
   static async open(folder: string): Promise<SourceHashes> {
     const path = join(folder, 'private/source_hashes.jsonl')
-    const stamps = new Map<string, SourceStamp>()
-    for (const line of ((await readTextIfExists(path)) ?? '').split('\n')) {
-      if (line === '') continue
-      try {
-        const stamp = SourceStamp.parse(JSON.parse(line))
-        stamps.set(stamp.path, stamp)
-      } catch {} // a line that cannot be read costs one more reading of its file
-    }
-    return new SourceHashes(path, stamps)
+    return new SourceHashes(path, await readStamps(path))
   }
 
   /** Looks a file up by its stamp. */
@@ -52,13 +48,48 @@ export class SourceHashes {
   }
 
   remember(path: string, stamp: FileStamp, sha256: string): void {
-    this.#stamps.set(path, { path, ...stamp, sha256 })
+    const whole = { path, ...stamp, sha256 }
+    this.#stamps.set(path, whole)
+    this.#fresh.set(path, whole)
   }
 
+  /** Adds what was learnt to the file, beside what other processes have saved since it was read. */
   async save(): Promise<void> {
-    await makeFolder(join(this.#path, '..'), { isPrivate: true })
+    if (this.#fresh.size === 0) return
+    const folder = join(this.#path, '..')
+    await makeFolder(folder, { isPrivate: true })
+    await using _turn = await takeTurn(join(folder, '.locks'))
+    for (const [path, stamp] of await readStamps(this.#path))
+      if (!this.#fresh.has(path)) this.#stamps.set(path, stamp)
     const text = [...this.#stamps.values()].map((stamp) => `${JSON.stringify(stamp)}\n`).join('')
     await writeAtomic(this.#path, text, { isPrivate: true })
+    this.#fresh.clear()
+  }
+}
+
+async function readStamps(path: string): Promise<Map<string, SourceStamp>> {
+  const stamps = new Map<string, SourceStamp>()
+  for (const line of ((await readTextIfExists(path)) ?? '').split('\n')) {
+    if (line === '') continue
+    try {
+      const stamp = SourceStamp.parse(JSON.parse(line))
+      stamps.set(stamp.path, stamp)
+    } catch {} // a line that cannot be read costs one more reading of its file
+  }
+  return stamps
+}
+
+/** Waits for the others who save; after 30 s it goes on without a turn, as a lost hash costs one more reading only. */
+async function takeTurn(locks: string): Promise<FolderLock | null> {
+  const patience = performance.now() + 30_000
+  for (;;) {
+    try {
+      return await lockFolder(locks, 'source_hashes')
+    } catch (error) {
+      if (!(error instanceof FolderHeldError)) throw error
+      if (performance.now() > patience) return null
+      await setTimeout(20 + 30 * Math.random())
+    }
   }
 }
 
