@@ -1,7 +1,7 @@
-import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type EngineMessage, parseMessage } from '../python/engine.ts'
-import { explain, readTextIfExists } from '../storage/local.ts'
+import { explain, makeFolder, readTextIfExists } from '../storage/local.ts'
 
 const RANK_LOG = /^rank-(\d+)\.log$/
 
@@ -11,7 +11,7 @@ export const rankFile = (logsDir: string, rank: number, kind: 'log' | 'exit' | '
 
 /** Heads each rank's log with this start, and clears what an earlier start left about its processes. */
 export async function openRankLogs(logsDir: string, ranks: number, now: Date): Promise<void> {
-  await mkdir(logsDir, { recursive: true }).catch((cause) => Promise.reject(explain(cause, logsDir)))
+  await makeFolder(logsDir)
   for (let rank = 0; rank < ranks; rank++) {
     await clearRankState(logsDir, rank)
     const path = rankFile(logsDir, rank, 'log')

@@ -1,11 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import { Golden, type ModelPackage } from '../schema/model_package.ts'
 import { parse } from '../schema/parse.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
-import { readBytes, sha256 } from '../storage/local.ts'
+import { makeFolder, readBytes, sha256 } from '../storage/local.ts'
 import { encodeSafetensors, readSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { score } from './infer.ts'
 import { makePhantoms } from './phantoms.ts'
@@ -62,7 +62,7 @@ export async function writeGolden(
   model: ModelPackage,
 ): Promise<GoldenCase[]> {
   const dir = join(packageDir, 'golden')
-  await mkdir(dir, { recursive: true })
+  await makeFolder(dir)
   const cases = inputs.map((input, i) => ({
     ...input,
     logits: [...logits[i]!],

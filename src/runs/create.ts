@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { RunConfig } from '../schema/run.ts'
-import { explain, writeAtomic } from '../storage/local.ts'
+import { explain, makeFolder, writeAtomic } from '../storage/local.ts'
 import { RUN_FILES, timestamp } from './folder.ts'
 
 /**
@@ -16,7 +16,7 @@ export async function createRunFolder(
 ): Promise<string> {
   if ('dir' in where) {
     const dir = resolve(where.dir)
-    await mkdir(dir, { recursive: true }).catch((cause) => Promise.reject(explain(cause, dir)))
+    await makeFolder(dir)
     const entries = await readdir(dir).catch((cause) => Promise.reject(explain(cause, dir)))
     // A lock alone is what a start leaves that ended before its run.json.
     if (entries.some((entry) => !entry.startsWith(RUN_FILES.lock) && entry !== RUN_FILES.logs))
@@ -25,9 +25,7 @@ export async function createRunFolder(
       )
     return dir
   }
-  await mkdir(where.parent, { recursive: true }).catch((cause) =>
-    Promise.reject(explain(cause, where.parent)),
-  )
+  await makeFolder(where.parent)
   const stem = `${where.name}-${timestamp(now)}`
   for (let n = 1; ; n++) {
     const dir = resolve(where.parent, n === 1 ? stem : `${stem}-${n}`)

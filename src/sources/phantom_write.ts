@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { encodePng } from '#raster'
 import { PhantomSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
-import { explain, readTextIfExists, writeAtomic } from '../storage/local.ts'
+import { explain, makeFolder, readTextIfExists, writeAtomic } from '../storage/local.ts'
 import { cardiothoracicRatio, drawAnatomy, drawExposure, fluidHeight } from './phantom_anatomy.ts'
 import { bestAuroc, separation } from './phantom_optimum.ts'
 import { MARKED_LABEL, PHANTOM_LABELS, type PhantomCase, planPhantom } from './phantom_plan.ts'
@@ -117,7 +117,7 @@ async function writeImages(
   root: string,
 ): Promise<void> {
   const folder = join(root, 'images')
-  await mkdir(folder, { recursive: true }).catch((cause) => Promise.reject(explain(cause, folder)))
+  await makeFolder(folder)
   const pending = new Set<Promise<void>>()
   for (const phantom of cases) {
     const pixels = renderCase(source, phantom)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -40,6 +40,24 @@ test('a private folder is for its owner alone, those above it are not', async ()
   await makeFolder(join(dir, 'open/private'), { isPrivate: true })
   assert.equal((await stat(join(dir, 'open/private'))).mode & 0o777, 0o700)
   assert.notEqual((await stat(join(dir, 'open'))).mode & 0o777, 0o700)
+})
+
+test('a folder made by several at once, or through a link, is there for all of them', async () => {
+  await Promise.all(Array.from({ length: 8 }, () => makeFolder(join(dir, 'many/levels/deep'))))
+  await symlink(join(dir, 'many'), join(dir, 'link'))
+  await makeFolder(join(dir, 'link/other'))
+  assert.deepEqual(await listFolder(join(dir, 'many')), ['levels', 'other'])
+})
+
+test('a folder that cannot be made is named at once, be it in /proc or below a file', async () => {
+  await writeFile(join(dir, 'a-file'), '')
+  for (const path of ['/proc/x/y', join(dir, 'a-file'), join(dir, 'a-file/x')]) {
+    if (path.startsWith('/proc') && process.platform !== 'linux') continue
+    await assert.rejects(
+      makeFolder(path),
+      (error) => error instanceof UserError && /\n {2}at: (\/proc\/x|.*a-file)/.test(error.message),
+    )
+  }
 })
 
 test('a folder in the place of a file is named, with what to do', async () => {

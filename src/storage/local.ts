@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 
 /**
@@ -15,7 +15,7 @@ export async function writeAtomic(
   data: string | Uint8Array,
   options: { isPrivate?: boolean } = {},
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true }).catch((cause) => Promise.reject(explain(cause, path)))
+  await makeFolder(dirname(path))
   const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`)
   try {
     const file = await open(temporary, 'wx', options.isPrivate ? 0o600 : 0o666)
@@ -109,12 +109,37 @@ export async function listFolder(path: string): Promise<string[]> {
   }
 }
 
-/** Makes a folder and those above it. `isPrivate`: readable by its owner only (mode 0700), those above as usual. */
+/**
+ * Makes a folder and those above it. `isPrivate`: readable by its owner only (mode 0700), those above as usual.
+ *
+ * One mkdir a level: Node's recursive one never ends where a folder that exists answers ENOENT, as /proc does.
+ *
+ * @throws {UserError} when one of them cannot be made
+ */
 export async function makeFolder(path: string, options: { isPrivate?: boolean } = {}): Promise<void> {
+  const whole = resolve(path)
+  const missing: string[] = []
+  for (let at = whole; !(await isFolder(at)); at = dirname(at)) missing.unshift(at)
+  for (const at of missing) {
+    try {
+      await mkdir(at, options.isPrivate && at === whole ? { mode: 0o700 } : {})
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if (code === 'EEXIST' && (await isFolder(at))) continue // another process was faster
+      if (code === 'ENOENT' && (await isFolder(dirname(at))))
+        throw new UserError(`No folder can be made here. Choose another one.\n  at: ${at}`, { cause })
+      throw explain(code === 'EEXIST' ? Object.assign(new Error(), { code: 'ENOTDIR' }) : cause, at)
+    }
+  }
+}
+
+/** False when there is none, or a file in its place or above it. */
+async function isFolder(path: string): Promise<boolean> {
   try {
-    await mkdir(options.isPrivate ? dirname(path) : path, { recursive: true })
-    if (options.isPrivate) await mkdir(path, { recursive: true, mode: 0o700 })
+    return (await stat(path)).isDirectory()
   } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if ((code === 'ENOENT' || code === 'ENOTDIR') && dirname(path) !== path) return false
     throw explain(cause, path)
   }
 }

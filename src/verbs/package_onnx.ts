@@ -1,4 +1,4 @@
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { parse as parseYaml, YAMLParseError } from 'yaml'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
@@ -26,7 +26,7 @@ import type { OnnxSpec } from '../schema/onnx_spec.ts'
 import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
 import { EvaluateConfig } from '../schema/recipe.ts'
 import type { PackageResult } from '../schema/results.ts'
-import { explain, readBytes, readTextIfExists, stampFile } from '../storage/local.ts'
+import { explain, makeFolder, readBytes, readTextIfExists, stampFile } from '../storage/local.ts'
 import type { Io } from './io.ts'
 import { packageResult } from './package_result.ts'
 import { type ReferenceCase, readReferenceCases } from './reference_cases.ts'
@@ -215,7 +215,7 @@ async function copyModel(onnx: string, weights: readonly string[], dir: string):
   await copyFile(onnx, join(dir, 'model.onnx'))
   for (const name of weights) {
     const to = join(dir, name)
-    await mkdir(dirname(to), { recursive: true })
+    await makeFolder(dirname(to))
     await copyFile(join(dirname(resolve(onnx)), name), to).catch((cause) =>
       Promise.reject(explain(cause, to)),
     )
