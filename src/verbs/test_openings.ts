@@ -1,7 +1,8 @@
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readLines } from '../prepare/staging.ts'
-import { writeAtomic } from '../storage/local.ts'
+import { explain } from '../storage/local.ts'
 
 /** A line of a run's `test_openings.jsonl`: once for each time that its test split was scored. */
 const TestOpening = z.strictObject({
@@ -17,10 +18,16 @@ export async function countTestOpenings(runDir: string): Promise<number> {
   return ((await readLines(pathIn(runDir), TestOpening)) ?? []).length
 }
 
-/** Notes an opening, before anything of the split is seen; gives the count with this one. */
+/**
+ * Notes an opening, before anything of the split is seen; gives the count with this one. One appended line, so that
+ * of two at once neither is lost.
+ */
 export async function noteTestOpening(runDir: string, opening: TestOpening): Promise<number> {
-  const before = (await readLines(pathIn(runDir), TestOpening)) ?? []
-  const lines = [...before, opening].map((one) => `${JSON.stringify(one)}\n`).join('')
-  await writeAtomic(pathIn(runDir), lines)
-  return before.length + 1
+  const path = pathIn(runDir)
+  try {
+    await appendFile(path, `${JSON.stringify(opening)}\n`, { flush: true })
+  } catch (cause) {
+    throw explain(cause, path)
+  }
+  return countTestOpenings(runDir)
 }
