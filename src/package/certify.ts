@@ -23,8 +23,6 @@ export interface ValidationCase {
 
 export interface CertifyOptions {
   tolerance: number
-  /** What `predicted` may differ by: more than `tolerance` where validation ran in reduced precision. */
-  predictedTolerance?: number
   /** Scores [N][L] of files through the server: bytes in over HTTP, JSON out. */
   served: ((files: readonly Uint8Array[]) => Promise<number[][]>) | null
 }
@@ -111,9 +109,8 @@ async function checkValidation(
 ): Promise<Check[]> {
   const { model } = loaded
   const compared = new Map<string, Comparison>()
-  const compare = (name: string, reference: Scores, found: Scores, loose?: number) => {
-    if (!compared.has(name))
-      compared.set(name, new Comparison(name, model, loose ?? options.tolerance, loose))
+  const compare = (name: string, reference: Scores, found: Scores) => {
+    if (!compared.has(name)) compared.set(name, new Comparison(name, model, options.tolerance))
     compared.get(name)!.add(reference, found)
   }
   let otherTensors: number | null = null
@@ -143,8 +140,8 @@ async function checkValidation(
     }
     if (options.served) compare('validation_served', reference(1), await options.served(files))
     const predicted = chunk.flatMap((one) => (one.predicted ? [one.predicted] : []))
-    if (predicted.length === chunk.length)
-      compare('validation_predictions', predicted, reference(1), options.predictedTolerance)
+    // The engine writes predictions in exact float32 on any device, so they are held to the same limit.
+    if (predicted.length === chunk.length) compare('validation_predictions', predicted, reference(1))
   }
   return [
     ...(otherTensors === null ? [] : [limited('validation_tensors', otherTensors, 0)]),
@@ -180,11 +177,7 @@ class Comparison {
   private readonly model: ModelPackage
   private readonly tolerance: number
 
-  private readonly margin: number
-
-  /** @param margin a decision may differ where the reference lies this near to the threshold */
-  constructor(name: string, model: ModelPackage, tolerance: number, margin = 0) {
-    this.margin = margin
+  constructor(name: string, model: ModelPackage, tolerance: number) {
     this.name = name
     this.model = model
     this.tolerance = tolerance
@@ -198,17 +191,9 @@ class Comparison {
         this.difference = Math.max(this.difference, Math.abs(scores[l]! - p))
       const a = decide(expected, this.model)
       const b = decide(scores, this.model)
-      this.flips += this.model.task.labels.filter(
-        (label, l) => a[label] !== b[label] && !this.isClose(label, expected[l]!),
-      ).length
+      this.flips += this.model.task.labels.filter((label) => a[label] !== b[label]).length
     }
     return this
-  }
-
-  /** Nearer to the threshold than this comparison can tell apart. */
-  private isClose(label: string, score: number): boolean {
-    const threshold = this.model.operating_points[label]?.threshold
-    return threshold !== undefined && Math.abs(score - threshold) < this.margin
   }
 
   checks(): Check[] {

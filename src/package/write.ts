@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import { type Certificate, ModelPackage } from '../schema/model_package.ts'
-import { explain, readTextIfExists, sha256File } from '../storage/local.ts'
+import { explain, makeFolder, readTextIfExists, sha256File } from '../storage/local.ts'
 import { type CertifyOptions, certify, hasPassed, type ValidationCase, validationRecord } from './certify.ts'
 import { type GoldenCase, writeGolden } from './golden.ts'
 import { type LoadedPackage, openPackage } from './load.ts'
@@ -24,7 +24,6 @@ export interface PackageMaterials {
   evaluation: Evaluation | null
   created: Date
   tolerance: number
-  predictedTolerance?: number
   /** Scores of files through the server, for a package that is open. */
   served(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]>
 }
@@ -46,9 +45,6 @@ export async function completePackage(dir: string, materials: PackageMaterials):
   try {
     const options: CertifyOptions = {
       tolerance,
-      ...(materials.predictedTolerance === undefined
-        ? {}
-        : { predictedTolerance: materials.predictedTolerance }),
       served: (files) => materials.served(loaded, files),
     }
     const checks = await certify(loaded, golden, validation, options)
@@ -103,7 +99,7 @@ export async function publishPackage<T>(
   const temporary = `${beside}.tmp`
   const old = `${beside}.old`
   try {
-    await mkdir(temporary, { recursive: true })
+    await makeFolder(temporary)
     const result = await build(temporary)
     await rename(target, old).catch(ignoreAbsent)
     await rename(temporary, target)

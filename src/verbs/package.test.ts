@@ -107,6 +107,8 @@ describe('a run of ours as a package', { skip }, () => {
     const data = await loadRecipe(join(dir, 'recipe.yaml'), ['data.root=elsewhere'])
     const { certificate } = await verifyPackage(packaged, { data }, quietIo())
     assert.deepEqual(failing(certificate.checks), [], 'found by their content')
+    const again = await packageRun(run, { out, data }, quietIo())
+    assert.equal(again.certificate.checks.find((check) => check.name === 'validation_tensors')?.value, 0)
     await rename(join(dir, 'elsewhere'), join(dir, 'phantom'))
   })
 

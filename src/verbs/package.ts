@@ -17,15 +17,13 @@ import { referenceLogits } from './reference_logits.ts'
 import { type RunMaterials, readRunMaterials } from './run_materials.ts'
 import { validationOf } from './run_validation.ts'
 import { servedScores } from './served_scores.ts'
-import { type FindFile, filesOfRecipe, filesOfShardSet } from './source_files.ts'
+import { type FindFile, filesOfRun } from './source_files.ts'
 
 export interface PackageRunOptions {
   /** Folder of the package; `<run>/package` unless given. */
   out?: string
-  /** Finds the raw files of validation cases where they lie now, when they were moved since `prepare`. */
+  /** Where raw files of validation cases lie now that are not where `prepare` read them. */
   data?: LoadedRecipe
-  /** The recipe that the run was started with, where it is at hand; else the run's recipe.yaml. */
-  recipe?: LoadedRecipe
   /** `path=value` overrides of the run's recipe.yaml, e.g. `package.certify_cases=200`. */
   set?: readonly string[]
   version?: string
@@ -39,7 +37,7 @@ export interface PackageRunOptions {
  */
 export async function packageRun(runDir: string, options: PackageRunOptions, io: Io): Promise<PackageResult> {
   const run = await readRun(runDir)
-  const { recipe } = options.recipe ?? (await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set))
+  const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
   const owner = { run: run.id, name: run.config.name }
@@ -53,9 +51,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const engine = ['--run-dir', run.dir, '--checkpoint', config.checkpoint]
   const validation = await validationOf(run, pointer.step, recipe.evaluate, engine, io)
   const materials = await readRunMaterials(run, validation, config.certify_cases)
-  const find = options.data
-    ? await filesOfRecipe(options.data, io.signal)
-    : await filesOfShardSet(run.config.data.shard_set)
+  const find = await filesOfRun(run.config.data.shard_set, options.data, io.signal)
   const files = await findAll(materials, find)
 
   const certificate = await publishPackage(out, owner, async (dir) => {
@@ -90,7 +86,6 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
       evaluation: materials.evaluation,
       created: io.now(),
       tolerance: config.tolerance,
-      ...predictedTolerance(run),
       served: servedScores,
     })
   })
@@ -157,15 +152,6 @@ function modelJson(
       seed: config.train.seed,
     },
   }
-}
-
-/**
- * Validation predictions were computed on the training device. A GPU convolves in TF32, so they are allowed to
- * differ a little more from the CPU's; the package itself is held to the tight limit.
- */
-function predictedTolerance(run: RunRecord): { predictedTolerance?: number } {
-  const device = run.events.findLast((event) => event.type === 'start')?.device ?? 'cpu'
-  return device.startsWith('cpu') ? {} : { predictedTolerance: 1e-2 }
 }
 
 /** As Promise.all, but a failure is told only when nothing is under way any more. */

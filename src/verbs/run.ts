@@ -59,7 +59,7 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
   const packaged = await stage('package', () =>
     reuse(
       () => currentPackage(trained, loaded.recipe.package.checkpoint),
-      () => packageRun(trained.run_dir, {}, io),
+      () => packageRun(trained.run_dir, { data: loaded }, io),
     ),
   )
   return {

@@ -9,10 +9,28 @@ import type { LoadedRecipe } from './load_recipe.ts'
 export type FindFile = (file_sha256: string) => Promise<(() => Promise<Uint8Array>) | null>
 
 /**
+ * Files where `prepare` read them; those that are not there any more among the images of a recipe, where one is given.
+ */
+export async function filesOfRun(
+  shardSet: string,
+  data: LoadedRecipe | undefined,
+  signal: AbortSignal,
+): Promise<FindFile> {
+  const whereRead = await filesOfShardSet(shardSet)
+  let moved: Promise<FindFile> | null = null
+  return async (wanted) => {
+    const found = await whereRead(wanted)
+    if (found !== null || data === undefined) return found
+    moved ??= filesOfRecipe(data, signal)
+    return (await moved)(wanted)
+  }
+}
+
+/**
  * Files where `prepare` read them, as the hashes kept beside the shard set remember. A file that is gone or was
  * changed since is not found.
  */
-export async function filesOfShardSet(shardSet: string): Promise<FindFile> {
+async function filesOfShardSet(shardSet: string): Promise<FindFile> {
   const paths = new Map<string, string[]>()
   for (const folder of [shardSet, dirname(shardSet)]) {
     const text = (await readTextIfExists(join(folder, 'private/source_hashes.jsonl'))) ?? ''
