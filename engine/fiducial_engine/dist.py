@@ -45,10 +45,9 @@ class Ranks:
             return
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=_TIMEOUT)
-        try:
-            yield
-        finally:
-            dist.destroy_process_group()
+        yield
+        # Only at a good end: a rank that failed leaves at once, without waiting for what others will not do.
+        dist.destroy_process_group()
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Gradients averaged over ranks in the backward pass; buffers follow rank 0."""
