@@ -182,7 +182,6 @@ class EngineTrain:
     compile: bool  # torch.compile the network.
     deterministic: bool  # Deterministic kernels on GPU, at some cost.
     device: Literal["auto", "cpu", "cuda", "mps"]  # auto: the accelerator, else cpu, said aloud.
-    parallel: Literal["ddp"]  # How ranks share the model.
     streams: int  # Canonical sample streams; node counts that divide it read disjoint shards.
     shuffle_window: int  # Shards of a stream shuffled together.
     sync_batch_norm: bool  # Batch statistics over all ranks; GPU only.

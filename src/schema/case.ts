@@ -14,7 +14,6 @@ export type Attributes = z.infer<typeof Attributes>
 export const Case = z.strictObject({
   case_id: z.string().min(1),
   patient_id: z.string().min(1),
-  study_id: z.string().optional(),
   images: z.array(z.string()).min(1),
   labels: Labels,
   attributes: Attributes,

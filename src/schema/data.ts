@@ -54,7 +54,6 @@ export const CsvSource = z.strictObject({
     .describe(
       'Column of patient ids, or a pattern on a column; null treats every image as its own patient and warns.',
     ),
-  study: z.string().optional().describe('Column of study ids.'),
   labels: LabelColumns,
   attributes: z.array(z.string()).default([]).describe('Columns kept as attributes, for subgroups.'),
 })
@@ -150,10 +149,6 @@ export const DataConfig = z.strictObject({
     .describe('Folder of the data set, relative to the recipe. The phantom is generated there.'),
   source: Source,
   split: Split.prefault({ val: 0.15, test: 0.2, seed: 0 }),
-  deidentify: z
-    .boolean()
-    .default(false)
-    .describe('Keep paths and ids in private/ only; true for DICOM sources unless set.'),
   allow_leaks: z
     .boolean()
     .default(false)

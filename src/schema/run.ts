@@ -61,7 +61,6 @@ export const EngineTrain = z.strictObject({
   compile: z.boolean(),
   deterministic: z.boolean(),
   device: z.enum(['auto', 'cpu', 'cuda', 'mps']),
-  parallel: z.enum(['ddp']),
   streams: z.int(),
   shuffle_window: z.int(),
   sync_batch_norm: z.boolean(),

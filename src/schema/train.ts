@@ -144,7 +144,6 @@ export const TrainConfig = z.strictObject({
     .enum(['auto', 'cpu', 'cuda', 'mps'])
     .default('auto')
     .describe('auto: the accelerator, else cpu, said aloud.'),
-  parallel: z.enum(['ddp']).default('ddp').describe('How ranks share the model.'),
   streams: z
     .int()
     .positive()

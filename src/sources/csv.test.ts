@@ -417,15 +417,15 @@ test('an official split of a table is an error that says how a table names its s
 
 test('attributes are numbers where the whole column is, and null where empty', async () => {
   const { cases } = await read({
-    csv: 'file,patient,label,age,code,study\na.png,1,normal,61,007,s1\nb.png,2,pneumonia,,012,s2\n',
+    csv: 'file,patient,label,age,code\na.png,1,normal,61,007\nb.png,2,pneumonia,,012\n',
     images: ['a.png', 'b.png'],
-    source: { attributes: ['age', 'code'], study: 'study' },
+    source: { attributes: ['age', 'code'] },
   })
   assert.deepEqual(
-    cases.map((c) => [c.attributes, c.study_id]),
+    cases.map((c) => c.attributes),
     [
-      [{ age: 61, code: '007' }, 's1'],
-      [{ age: null, code: '012' }, 's2'],
+      { age: 61, code: '007' },
+      { age: null, code: '012' },
     ],
   )
 })

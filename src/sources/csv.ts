@@ -34,13 +34,11 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
   const rows = used.map((i, k): CsvRow => {
     const row = table.rows[i]!
     const id = cell.case_id(row.cells) || ids[k]!
-    const study = cell.study(row.cells)
     return {
       line: row.line,
       case: {
         case_id: id,
         patient_id: patients[i] || id,
-        ...(study ? { study_id: study } : {}),
         images: [images[i]!],
         labels: labels[i]!,
         attributes: attributes[i]!,
@@ -71,7 +69,6 @@ function cellReader(source: CsvSource, table: Table) {
   }
   return {
     case_id: reader(source.case_id, 'case_id'),
-    study: reader(source.study, 'study'),
   }
 }
 
@@ -179,6 +176,6 @@ function mergeRepeats(rows: readonly CsvRow[], name: string, warnings: string[])
 }
 
 function differences(a: Case, b: Case): string[] {
-  const keys = ['images', 'case_id', 'patient_id', 'study_id', 'labels', 'attributes', 'split'] as const
+  const keys = ['images', 'case_id', 'patient_id', 'labels', 'attributes', 'split'] as const
   return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
 }

@@ -9,7 +9,6 @@ import type { Table } from './table.ts'
 export interface TableGuess {
   patient: string | { column: string; pattern: string } | null
   part: string | null
-  study: string | null
   attributes: string[]
   labels: LabelGuess
   found: string[]
@@ -119,7 +118,6 @@ export function guessColumns(table: Table, imageColumn: string): TableGuess {
     found.push(`kept as attributes for subgroups: ${firstFew(attributes.map((c) => c.name))}`)
   return {
     patient: patient?.name ?? (pattern ? { column: imageColumn, pattern: pattern.pattern } : null),
-    study: study?.name ?? null,
     part: part?.name ?? null,
     attributes: attributes.map(({ name }) => name),
     labels,

@@ -67,7 +67,6 @@ export async function sniffTable(
     image: column.image,
     ...(column.images_dir ? { images_dir: column.images_dir } : {}),
     ...(guess.patient ? { patient: guess.patient } : {}),
-    ...(guess.study ? { study: guess.study } : {}),
     labels: labels.config,
     ...(guess.attributes.length > 0 ? { attributes: guess.attributes } : {}),
   }

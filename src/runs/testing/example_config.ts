@@ -41,7 +41,6 @@ export function exampleConfig(overrides: Partial<RunConfig> = {}): RunConfig {
       compile: false,
       deterministic: false,
       device: 'cpu',
-      parallel: 'ddp',
       streams: 64,
       shuffle_window: 8,
       sync_batch_norm: false,
