@@ -24,25 +24,6 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat {
   )
 }
 
-const EXTENSIONS: Record<string, ImageFormat> = {
-  png: 'png',
-  apng: 'png',
-  jpg: 'jpeg',
-  jpeg: 'jpeg',
-  jpe: 'jpeg',
-  jfif: 'jpeg',
-  tif: 'tiff',
-  tiff: 'tiff',
-  webp: 'webp',
-}
-
-/** A note when a file's name promises another format than its bytes hold; the bytes were believed. Else null. */
-export function extensionNote(fileName: string, format: ImageFormat): string | null {
-  const extension = /\.([^./\\]+)$/.exec(fileName)?.[1]?.toLowerCase()
-  if (extension === undefined || EXTENSIONS[extension] === format) return null
-  return `The name ends in .${extension} but the file is ${format.toUpperCase()}; it was read as ${format.toUpperCase()}.`
-}
-
 /** Bytes expected at an offset. */
 type Signature = readonly (readonly [offset: number, bytes: string])[]
 

@@ -2,9 +2,13 @@
 // (score). Predicting, serving and certifying all come through here; nothing in it touches disk, network or clock.
 // Shapes: B batch, C channels, H rows, W columns, L labels.
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
+import { FORMATS } from '../imaging/signature.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import { inputWarnings } from './warnings.ts'
+
+/** Formats of the files that `prepareInput` reads. */
+export const INPUT_FORMATS: readonly string[] = FORMATS
 
 /** What a network reads: stored values, or normalised ones for graphs with a float32 input. */
 export type InputArray = Uint8Array | Int16Array | Float32Array

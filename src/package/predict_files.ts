@@ -1,4 +1,5 @@
 import { readHeader } from '../imaging/header.ts'
+import { extensionNote, withoutExtension } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { sha256 } from '../storage/local.ts'
@@ -55,10 +56,12 @@ export async function prepareFile(
   const start = performance.now()
   try {
     const bytes = await file.read()
-    const { height, width } = await readHeader(bytes)
+    const { height, width, format } = await readHeader(bytes)
     const prepared = await gate(() => prepareInput(bytes, loaded.model), height * width)
     const seconds = (performance.now() - start) / 1000
     const case_id = file.case_id ?? withoutExtension(file.name)
+    const note = extensionNote(file.name, format)
+    if (note !== null) prepared.warnings.push(note)
     return { ...prepared, name: file.name, case_id, input_sha256: sha256(bytes), seconds }
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
@@ -95,11 +98,6 @@ export async function scoreBatch(
       warnings: [...loaded.warnings, ...file.warnings],
     }
   })
-}
-
-/** The name without its extension, as case ids of folders are made. */
-export function withoutExtension(name: string): string {
-  return name.replace(/(?<=[^/])\.[A-Za-z0-9]{1,5}$/, '')
 }
 
 async function* chunks<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[]> {

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readHeader } from '../imaging/header.ts'
+import { extensionNote } from '../imaging/image_names.ts'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
@@ -84,7 +85,9 @@ export async function writeShard(job: ShardJob, context: ShardContext): Promise<
         count(tally.formats, `${format}/${bits}-bit/${COLOURS[channels]}`)
         count(tally.heights, String(height))
         count(tally.widths, String(width))
-        for (const note of tensor.notes) count(tally.notes, note)
+        const misnamed = extensionNote(source.path, format)
+        for (const note of [...tensor.notes, ...(misnamed === null ? [] : [misnamed])])
+          count(tally.notes, note)
       }
       context.onProgress(1)
     }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { thresholds } from '../package/infer.ts'
+import { INPUT_FORMATS, thresholds } from '../package/infer.ts'
 import type { LoadedPackage } from '../package/load.ts'
 import { predictFiles } from '../package/predict_files.ts'
 import type { PredictResult } from '../schema/results.ts'
@@ -60,7 +60,6 @@ declare module 'fastify' {
 
 export const NOTICE = 'Research use, not a diagnosis.'
 const DEFAULTS = { maxBodyBytes: 64e6, maxFiles: 64, maxRequests: 64, maxBatch: 8, batchWaitMs: 2 }
-const FORMATS = ['png', 'jpeg', 'tiff', 'webp']
 
 /** The HTTP server around model packages: a thin skin of `src/package`; listening is the caller's. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -187,7 +186,7 @@ function describeModels(models: ReadonlyMap<string, Served>): ServedModel[] {
     labels: model.task.labels,
     exclusive: model.task.exclusive,
     operating_points: thresholds(model),
-    input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: FORMATS },
+    input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: [...INPUT_FORMATS] },
     warnings,
   }))
 }

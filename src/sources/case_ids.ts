@@ -1,4 +1,4 @@
-import { withoutExtension } from './image_files.ts'
+import { withoutExtension } from '../imaging/image_names.ts'
 import { firstFew } from './source_data.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isImageName } from '../imaging/image_names.ts'
 import { explain } from '../storage/local.ts'
-import { isImageName } from './image_files.ts'
 
 export interface FolderContents {
   /** Root-relative paths with '/' between folders, in code-unit order. */

@@ -1,9 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { isAbsolute, join, posix, relative, sep } from 'node:path'
+import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { explain } from '../storage/local.ts'
-
-/** Extensions that the imaging room decodes. */
-export const IMAGE_EXTENSIONS = ['.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp'] as const
 
 /** Files that are medical or ordinary images but that this version does not read, by extension. */
 export const UNREAD_IMAGE_EXTENSIONS: Record<string, string> = {
@@ -24,21 +22,11 @@ export const UNREAD_IMAGE_EXTENSIONS: Record<string, string> = {
   '.npy': 'NumPy array',
 }
 
-export function isImageName(name: string): boolean {
-  return IMAGE_EXTENSIONS.some((extension) => name.toLowerCase().endsWith(extension))
-}
-
 /** The format's name when the file is an image by its name that this version does not read. */
 export function unreadFormat(name: string): string | undefined {
   const lower = name.toLowerCase()
   const extension = Object.keys(UNREAD_IMAGE_EXTENSIONS).find((known) => lower.endsWith(known))
   return extension && UNREAD_IMAGE_EXTENSIONS[extension]
-}
-
-/** A path without its image extension; dots that are part of the name stay. */
-export function withoutExtension(path: string): string {
-  const extension = IMAGE_EXTENSIONS.find((known) => path.toLowerCase().endsWith(known))
-  return extension ? path.slice(0, -extension.length) : path
 }
 
 /**

@@ -53,6 +53,15 @@ test('files come in the order given, those of a folder in the order of their pat
   }
 })
 
+test('a file whose name promises another format is scored, with a warning', async () => {
+  const dir = await folder({ 'a.png': jpeg, 'b.jpg': jpeg })
+  const { predictions } = await predict(pkg, [dir], {}, quietIo())
+  assert.deepEqual(
+    predictions.map((p) => p.warnings.some((warning) => /ends in \.png but the file is JPEG/.test(warning))),
+    [true, false],
+  )
+})
+
 test('an unreadable file is listed with its reason; the others are scored', async () => {
   const dir = await folder({
     'ok.png': png,

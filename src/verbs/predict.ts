@@ -1,7 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
+import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
-import { type InputFile, predictFiles, withoutExtension } from '../package/predict_files.ts'
+import { type InputFile, predictFiles } from '../package/predict_files.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { explain, writeAtomic } from '../storage/local.ts'
@@ -14,7 +15,6 @@ export interface PredictOptions extends LoadOptions {
   batch?: number
 }
 
-const IMAGE_NAME = /\.(png|jpe?g|tiff?|webp)$/i
 const MAX_FILE_BYTES = 1 << 30
 
 /**
@@ -73,7 +73,7 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
     }
     const found = await readdir(path, { recursive: true, withFileTypes: true })
     const inside = found
-      .filter((entry) => !entry.isDirectory() && IMAGE_NAME.test(entry.name))
+      .filter((entry) => !entry.isDirectory() && isImageName(entry.name))
       .map((entry) => relative(resolve(path), resolve(entry.parentPath, entry.name)))
       .filter((name) => !/(^|\/)\./.test(name))
       .sort()
