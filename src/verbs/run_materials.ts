@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { chooseCases, type ScoredCase } from '../package/choose_cases.ts'
+import { chooseCertifiedCases, type ScoredCase } from '../package/certified_cases.ts'
 import { readIndex, storedCases } from '../prepare/shard_set.ts'
 import type { RunRecord } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
@@ -58,7 +58,7 @@ export async function readRunMaterials(
     case_id,
     scores: task.labels.map((label) => scores[label]!),
   }))
-  const chosen = chooseCases(scored, thresholds, numCases)
+  const chosen = chooseCertifiedCases(scored, thresholds, numCases)
   const fingerprintPath = join(data.shard_set, 'fingerprint.json')
   const fingerprint = await readTextIfExists(fingerprintPath)
   return {

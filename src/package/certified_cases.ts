@@ -10,7 +10,7 @@ export interface ScoredCase {
  *
  * @param thresholds [L], null where a label has no operating point
  */
-export function chooseCases<T extends ScoredCase>(
+export function chooseCertifiedCases<T extends ScoredCase>(
   cases: readonly T[],
   thresholds: readonly (number | null)[],
   most: number,
