@@ -1,6 +1,7 @@
 import type { Recipe } from '../schema/recipe.ts'
 import type { Provenance, RunConfig } from '../schema/run.ts'
 import type { ShardIndex, SplitTable } from '../schema/shard_set.ts'
+import { Loss } from '../schema/train.ts'
 
 export interface ResolvedData {
   /** Absolute path of the shard set. */
@@ -47,12 +48,7 @@ function resolveTrain({ train, task }: Recipe): RunConfig['train'] {
   const { early_stopping, select, loss, ...same } = train
   return {
     ...same,
-    loss:
-      loss !== 'auto'
-        ? loss
-        : task.exclusive
-          ? { kind: 'cross_entropy', class_weight: 'none', label_smoothing: 0 }
-          : { kind: 'bce', pos_weight: 'none' },
+    loss: loss !== 'auto' ? loss : Loss.parse({ kind: task.exclusive ? 'cross_entropy' : 'bce' }),
     early_stopping_patience: early_stopping?.patience ?? null,
     select: select.maximize,
   }
