@@ -68,7 +68,7 @@ test('prepare --slice says what is left, and the last slice the set', async () =
   assert.equal(both.code, 2)
 })
 
-test('prepare with a file that cannot be read publishes nothing and exits 3; with leave to, it goes on', async () => {
+test('prepare with a file that cannot be read exits 3: nothing is published, or with leave to, the rest is', async () => {
   await writeDataSet(join(dir, 'broken'), smallCases(20))
   await truncate(join(dir, 'broken/images/c0004.png'), 50)
   const broken = ['prepare', 'recipe.yaml', '--set', 'data.root=./broken', '--json']
@@ -76,8 +76,22 @@ test('prepare with a file that cannot be read publishes nothing and exits 3; wit
   assert.equal(refused.code, 3)
   assert.match(refused.stderr, /1 case could not be read[\s\S]*c0004/)
   const allowed = await fiducial(...broken, '--set', 'data.max_quarantined=1')
-  assert.equal(allowed.code, 0, allowed.stderr)
+  assert.equal(allowed.code, 3, allowed.stderr)
+  assert.match(allowed.stderr, /made without 1 case/)
   assert.equal(parse(PrepareResult, JSON.parse(allowed.stdout), 'stdout').quarantined[0]?.case_id, 'c0004')
+})
+
+test('flags that a plan or a slice would not heed are refused', async () => {
+  for (const flags of [
+    ['--dry-run', '--slice', '1/2'],
+    ['--dry-run', '--update'],
+    ['--dry-run', '--merge'],
+    ['--slice', '1/2', '--verify'],
+  ]) {
+    const { code, stderr } = await fiducial('prepare', 'recipe.yaml', ...flags)
+    assert.equal(code, 2, flags.join(' '))
+    assert.match(stderr, /--dry-run plans a whole new set|--verify checks a whole set/)
+  }
 })
 
 test('inspect prints tables for a person and one object with --json', async () => {

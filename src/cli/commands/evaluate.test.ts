@@ -91,6 +91,8 @@ test('targets that do not go together say what to name', () => {
     [['package'], /--data other\.yaml --split all/],
     [['run', '--data', 'other.yaml'], /run is not a package/],
     [['run', '--exclusive'], /go with --predictions/],
+    [['run', '--allow-failed'], /--allow-failed goes with a package/],
+    [['--predictions', 'p.csv', '--labels', 'l.csv', '--allow-failed'], /--allow-failed goes with a package/],
     [['absent'], /There is no run in absent/],
   ]
   for (const [args, message] of cases) {

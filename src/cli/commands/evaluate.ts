@@ -75,6 +75,9 @@ export function evaluateCommand(): Command {
 
 /** What the arguments name: exactly one of a run, a package with data, or two tables. */
 async function targetOf(path: string | undefined, flags: Own & { set: string[] }): Promise<EvaluateTarget> {
+  const isPackage = path !== undefined && (await exists(join(path, 'model.json')))
+  if (flags.allowFailed && !isPackage)
+    throw new UserError('--allow-failed goes with a package: runs and tables have no certificate.')
   const { predictions, labels, exclusive, operatingPoints, data } = flags
   if (predictions !== undefined || labels !== undefined) {
     if (predictions === undefined || labels === undefined)
@@ -98,7 +101,7 @@ async function targetOf(path: string | undefined, flags: Own & { set: string[] }
     )
   if (path === undefined)
     throw new UserError('Name a run or a package, or --predictions p.csv --labels l.csv.')
-  if (await exists(join(path, 'model.json'))) {
+  if (isPackage) {
     if (data === undefined)
       throw new UserError(
         `${path} is a package: say what to evaluate it on with --data other.yaml --split all.`,

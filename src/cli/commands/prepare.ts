@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { UserError } from '../../schema/errors.ts'
 import type { PrepareDryRun, PrepareResult, PrepareSliceResult } from '../../schema/results.ts'
 import { command } from '../command.ts'
 
@@ -34,6 +35,7 @@ export function prepareCommand(): Command {
       new Option('--verify', 'check every byte of a set that is there, and make damaged shards again'),
     ],
     async action({ args: [path], flags, io }) {
+      refuseMixed(flags)
       const { loadRecipe } = await import('../../verbs/load_recipe.ts')
       const { planPrepare, prepare, prepareOneSlice } = await import('../../verbs/prepare.ts')
       const { workers, out, update = false, merge = false, verify = false } = flags
@@ -45,7 +47,34 @@ export function prepareCommand(): Command {
     },
     print: (result) =>
       'dry_run' in result ? dryRunText(result) : 'slice' in result ? sliceText(result) : setText(result),
+    attention: attentionText,
   })
+}
+
+/** What a plan does not know, and a slice does not do: better refused than left out. */
+function refuseMixed({ dryRun, slice, update, merge, verify }: Own & { dryRun: boolean }): void {
+  const given = [
+    slice !== undefined && '--slice',
+    update && '--update',
+    merge && '--merge',
+    verify && '--verify',
+  ].filter((flag) => typeof flag === 'string')
+  if (dryRun && given.length > 0)
+    throw new UserError(`--dry-run plans a whole new set: it does not go with ${given.join(' and ')}.`)
+  if (slice !== undefined && verify)
+    throw new UserError('--verify checks a whole set: run "fiducial prepare --verify" without --slice.')
+  if (merge && verify)
+    throw new UserError('--merge makes nothing, and --verify may have to: run one after the other.')
+}
+
+/** Files left out within `data.max_quarantined`: the set is there, but someone should look. */
+function attentionText(result: Result): string | null {
+  const set = 'dry_run' in result ? null : 'slice' in result ? result.set : result
+  const left = set?.quarantined.length ?? 0
+  return left === 0
+    ? null
+    : `The set is made without ${left} ${left === 1 ? 'case' : 'cases'} whose file could not be read.\n` +
+        '  do: mend the files and run prepare again with --update, or leave them out of the table.'
 }
 
 function setText(result: PrepareResult): string {
