@@ -105,6 +105,14 @@ test('a finding that the data set does not have is an error with its count', asy
   await assert.rejects(read(root), /"Fracture" {2}2 rows/)
 })
 
+test('one of the two lists alone is no official split, and said', async () => {
+  const root = await layout()
+  await unlink(join(root, 'test_list.txt'))
+  const { has_given_split, warnings } = await read(root)
+  assert.equal(has_given_split, false)
+  assert.match(warnings.join(), /test_list\.txt is missing: .* train_val_list\.txt alone is not used/)
+})
+
 test('missing images are skipped and listed; none at all is an error', async () => {
   const root = await layout()
   await unlink(join(root, 'images', '00000002_001.png'))

@@ -52,7 +52,7 @@ export async function readChestXray14(
   const patient = columnIndex(table, 'Patient ID', 'the NIH table')
   const attributes = attributeReader(table, warnings)
   const files = await findImages(root, warnings)
-  const lists = await readLists(root)
+  const lists = await readLists(root, warnings)
 
   const cases: Case[] = []
   const skipped: SourceData['skipped'] = []
@@ -178,12 +178,17 @@ async function findImages(root: string, warnings: string[]): Promise<Map<string,
   return files
 }
 
-async function readLists(root: string): Promise<Map<string, SplitPart> | null> {
+async function readLists(root: string, warnings: string[]): Promise<Map<string, SplitPart> | null> {
   const [train, test] = await Promise.all([
     readTextIfExists(join(root, LISTS.train)),
     readTextIfExists(join(root, LISTS.test)),
   ])
-  if (train === null || test === null) return null
+  if (train === null || test === null) {
+    const [absent, there] = train === null ? [LISTS.train, LISTS.test] : [LISTS.test, LISTS.train]
+    if (train !== null || test !== null)
+      warnings.push(`${absent} is missing: the official split needs it, and ${there} alone is not used.`)
+    return null
+  }
   const names = (text: string) => text.split(/\s+/).filter((name) => name !== '')
   const parts = new Map<string, SplitPart>(names(train).map((name) => [name, 'train']))
   const both = names(test).filter((name) => parts.has(name))
