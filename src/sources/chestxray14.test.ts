@@ -108,7 +108,7 @@ test('a finding that the data set does not have is an error with its count', asy
 test('one of the two lists alone is no official split, and said', async () => {
   const root = await layout()
   await unlink(join(root, 'test_list.txt'))
-  const { has_given_split, warnings } = await read(root)
+  const { has_given_split, warnings } = await read(root, CHESTXRAY14_LABELS, {})
   assert.equal(has_given_split, false)
   assert.match(warnings.join(), /test_list\.txt is missing: .* train_val_list\.txt alone is not used/)
 })

@@ -50,9 +50,9 @@ function assertSplit(data: DataConfig, found: SourceData): void {
 const OWN_SPLIT: Record<DataConfig['source']['kind'], string> = {
   csv: 'a table names its split by data.split: { column: … }',
   folder: 'the class folders would have to lie in train/, val/ and test/',
-  chestxray14: 'train_val_list.txt and test_list.txt are not there',
+  chestxray14: 'train_val_list.txt and test_list.txt are not both there',
   mhist: 'annotations.csv has no Partition',
-  phantom: 'train_val_list.txt and test_list.txt are not there',
+  phantom: 'train_val_list.txt and test_list.txt are not both there',
 }
 
 function assertExclusive({ cases, labels }: SourceData): void {
