@@ -60,8 +60,17 @@ export async function readShardCases(dir: string, name: string): Promise<ShardCa
   return (await readLines(join(dir, shardFiles(name).cases), ShardCase)) ?? []
 }
 
-/** Values of a .jsonl file, or null when it does not exist. */
-export async function readLines<T>(path: string, schema: { parse(value: unknown): T }): Promise<T[] | null> {
+/**
+ * Values of a .jsonl file, or null when it does not exist.
+ *
+ * @param advice what to do about a damaged file
+ * @throws {UserError} naming the file and the line that is not what `schema` says
+ */
+export async function readLines<T>(
+  path: string,
+  schema: { parse(value: unknown): T },
+  advice = 'delete the folder and run "fiducial prepare" again.',
+): Promise<T[] | null> {
   const text = await readTextIfExists(path)
   if (text === null) return null
   return text
@@ -72,8 +81,7 @@ export async function readLines<T>(path: string, schema: { parse(value: unknown)
         return schema.parse(JSON.parse(line))
       } catch (cause) {
         throw new UserError(
-          `Line ${i + 1} is not what this file should hold.\n  in: ${path}\n` +
-            '  do: delete the folder and run "fiducial prepare" again.',
+          `Line ${i + 1} is not what this file should hold.\n  in: ${path}\n  do: ${advice}`,
           { cause },
         )
       }

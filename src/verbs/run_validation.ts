@@ -29,7 +29,7 @@ export async function validationOf(
 ): Promise<Validation> {
   const path = join(run.dir, RUN_FILES.valPredictions)
   if (step === run.best?.step) {
-    const predictions = await readLines(path, Prediction)
+    const predictions = await readLines(path, Prediction, 'train the run again with --new.')
     if (predictions === null)
       throw new UserError(
         `${run.dir} has no validation predictions: its training has not finished (${run.status}).\n` +
@@ -44,7 +44,7 @@ export async function validationOf(
       signal: io.signal,
       onLog: io.log,
     })
-    const predictions = (await readLines(out, Prediction)) ?? []
+    const predictions = (await readLines(out, Prediction, 'run the same command again.')) ?? []
     const evaluation = evaluatePredictions(predictions, {
       ...config,
       task: run.config.task,

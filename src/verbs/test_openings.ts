@@ -15,7 +15,9 @@ const pathIn = (runDir: string) => join(runDir, 'test_openings.jsonl')
 
 /** How often the test split of a run has been opened. */
 export async function countTestOpenings(runDir: string): Promise<number> {
-  return ((await readLines(pathIn(runDir), TestOpening)) ?? []).length
+  const advice =
+    'correct that line, one JSON object with "time" and "step"; it stands for a look at the test split.'
+  return ((await readLines(pathIn(runDir), TestOpening, advice)) ?? []).length
 }
 
 /**
