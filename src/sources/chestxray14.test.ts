@@ -76,7 +76,7 @@ test('the official lists are the split; patients in both stay visible as such', 
 
 test('without the lists an official split is an error, and a random one is not', async () => {
   const root = await layout({ hasLists: false })
-  await assert.rejects(read(root), /train_val_list\.txt and test_list\.txt are not there/)
+  await assert.rejects(read(root), /train_val_list\.txt and test_list\.txt are not both there/)
   assert.equal((await read(root, ['Effusion'], {})).has_given_split, false)
 })
 
