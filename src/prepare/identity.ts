@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../schema/preprocess.ts'
 import type { PrepareConfig } from '../schema/recipe.ts'
+import { canonicalJson } from '../storage/canonical_json.ts'
 
 /** A case and the SHA-256 of the file it was read from; null where the file could not be read. */
 export interface CaseHash {
@@ -41,15 +42,6 @@ export function stagingKey(
   return hashLines(
     whole,
     cases.map((one) => [one.case_id, one.images[0]]),
-  )
-}
-
-/** JSON with keys in sorted order at every level, so that equal values have equal text. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, v: unknown) =>
-    v !== null && typeof v === 'object' && !Array.isArray(v)
-      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : v,
   )
 }
 

@@ -10,9 +10,10 @@ import {
   type SplitTable,
   type TableCase,
 } from '../schema/shard_set.ts'
+import { canonicalJson } from '../storage/canonical_json.ts'
 import { readBytes, sha256, stampFile, writeAtomic } from '../storage/local.ts'
 import { encodeSafetensors, type Tensor } from '../storage/safetensors.ts'
-import { canonicalJson, hashLines } from './identity.ts'
+import { hashLines } from './identity.ts'
 import type { AssignedSplit } from './split.ts'
 
 /**

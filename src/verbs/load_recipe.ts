@@ -3,6 +3,7 @@ import { parse as parseYaml, stringify as stringifyYaml, YAMLParseError } from '
 import { SchemaError, UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
+import { canonicalJson } from '../storage/canonical_json.ts'
 import { readTextIfExists, sha256 } from '../storage/local.ts'
 
 export interface LoadedRecipe {
@@ -37,7 +38,7 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
     dir,
     root: resolve(dir, recipe.data.root),
     text: overrides.length === 0 ? text : overriddenText(value, overrides),
-    hash: sha256(JSON.stringify(sortKeys(recipe))),
+    hash: sha256(canonicalJson(recipe)),
   }
 }
 
@@ -73,15 +74,4 @@ function readYaml(text: string, where: string): unknown {
     if (!(cause instanceof YAMLParseError)) throw cause
     throw new SchemaError(`${where} is not YAML: ${cause.message}`, { cause })
   }
-}
-
-/** Keys in sorted order at every level, so that equal recipes have equal text. */
-export function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys)
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([k, v]) => [k, sortKeys(v)]),
-  )
 }
