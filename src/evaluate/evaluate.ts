@@ -3,7 +3,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import { patientBootstrap } from './bootstrap.ts'
 import { DECISION_METRICS } from './confusion.ts'
 import { type Estimates, estimatesOf } from './estimates.ts'
-import { missingClassWarnings, withheldWarnings } from './evaluation_warnings.ts'
+import { missingClassWarnings, OPTIMISTIC, withheldWarnings } from './evaluation_warnings.ts'
 import { LABEL_METRICS, type LabelMetric, type Measures, measuresOf } from './measures.ts'
 import { chooseOperatingPoint, type Rule } from './operating_point.ts'
 import { rank } from './ranking.ts'
@@ -50,6 +50,8 @@ export function evaluatePredictions(
   const points = options.task.exclusive
     ? {}
     : { ...(options.operating_points ?? chosenHere(columns, options, warnings)) }
+  // Of validation, the caller says what else was chosen on it.
+  if (!isFixed && options.chosen_on !== 'val' && Object.keys(points).length > 0) warnings.push(OPTIMISTIC)
   const thresholds = columns.labels.map((label) => points[label]?.threshold ?? null)
   const groups = options.subgroups.flatMap((attribute) => {
     const { groups, dropped } = groupsOf(predictions, attribute)

@@ -7,6 +7,19 @@ export const OPTIMISTIC =
   'The operating point was chosen on these same predictions: sensitivity, specificity and what follows from them are ' +
   'optimistic. AUROC and average precision are not affected.'
 
+/**
+ * What the validation split of a run was used for besides this measurement.
+ *
+ * @param chose e.g. `checkpoint`, `threshold`
+ * @param hasTest the split has a test part, which nothing was chosen on
+ */
+export function chosenHereWarning(chose: readonly string[], hasTest: boolean): string {
+  return (
+    `The ${chose.join(' and the ')} ${chose.length === 1 && !chose[0]!.endsWith('s') ? 'was' : 'were'} chosen on this split: ` +
+    `expect less elsewhere${hasTest ? '; "fiducial evaluate <run> --split test" opens the test split' : ''}.`
+  )
+}
+
 /** One line a reason for metrics shown without an interval, and one for all subgroups together. */
 export function withheldWarnings(
   labels: readonly string[],

@@ -77,9 +77,12 @@ function validation(evaluation: Evaluation): string {
     String(of.negative),
     ...metrics.map((name) => shown(of[name])),
   ])
+  const patients = clusters === 'patient' ? `of ${evaluation.patients} patients` : '(patients not known)'
+  const of = evaluation.split === 'all' ? evaluation.source : `the ${evaluation.split} split`
   return (
-    `${evaluation.cases} cases of ${evaluation.patients} patients of the ${evaluation.split} split, which also chose ` +
-    'the checkpoint and the thresholds: expect less elsewhere.\n\n' +
+    `${evaluation.cases} cases ${patients}, ${of}.\n\n` +
+    evaluation.warnings.map((warning) => `- ${cell(warning)}\n`).join('') +
+    (evaluation.warnings.length > 0 ? '\n' : '') +
     `${table(['label', 'positive', 'negative', 'AUROC', 'average precision', 'sensitivity', 'specificity'], rows)}\n\n` +
     `In brackets: ${confidence * 100} % bootstrap intervals over ${clusters}s, ${resamples} resamples.`
   )

@@ -136,6 +136,8 @@ test('the test split is opened on purpose, with the thresholds of validation, an
   const first = await evaluate({ run }, { split: 'test' }, io)
   assert.deepEqual([first.split, first.test_openings, first.cases], ['test', 1, predictions.length])
   assert.deepEqual(first.operating_points, val.operating_points)
+  assert.ok(val.warnings.some((warning) => warning.includes('chosen on this split')))
+  assert.ok(!first.warnings.some((warning) => warning.includes('chosen on this split')))
   const [label] = LABELS as [string]
   const { threshold } = val.operating_points[label]!
   const tp = predictions.filter((p) => p.labels[label] === 1 && p.scores[label]! >= threshold).length
@@ -183,6 +185,7 @@ test('a leaky split that training was allowed on is said in every report', async
   try {
     const { warnings } = await evaluate({ run }, { split: 'val' }, io)
     assert.match(warnings[0]!, /The split leaks: 1 patient in more than one part\..*allow_leaks/)
+    assert.match(warnings[1]!, /checkpoint and the thresholds were chosen on this split.*--split test/)
   } finally {
     await writeFile(path, before)
   }

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { OPTIMISTIC } from '../evaluate/evaluation_warnings.ts'
 import { preprocess } from '../imaging/preprocess.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
@@ -45,7 +44,6 @@ export async function evaluatePackage(
       ...loaded.warnings,
       ...(await builtOnWarning(loaded, source, hashes, root, options.split)),
       ...notMeasuredWarnings(loaded, labels, source, failed),
-      ...(isFixed ? [] : [OPTIMISTIC]),
       ...(options.split === 'test'
         ? ['Openings of a test split are counted for runs only, not for packages.']
         : []),

@@ -7,16 +7,14 @@ import { type RunRecord, readRun } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
-import { parse } from '../schema/parse.ts'
 import { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
-import { SplitTable } from '../schema/shard_set.ts'
-import { count } from '../sources/source_data.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { reportImages, shardImages } from './report_images.ts'
+import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
 import { countTestOpenings, noteTestOpening } from './test_openings.ts'
 
 /**
@@ -36,7 +34,6 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), evaluateOverrides(options.set ?? []))
   const config = { ...recipe.evaluate, ...(options.subgroups && { subgroups: options.subgroups }) }
   const split = await readSplit(run)
-  const warnings = leakWarnings(split)
   const val = await validationPredictions(run)
   if (part !== 'val' && split && split.cases[part] === 0)
     throw new UserError(
@@ -45,8 +42,17 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const measure = (
     predictions: readonly Prediction[],
     more: Partial<Parameters<typeof evaluatePredictions>[1]>,
-  ) => evaluatePredictions(predictions, { ...measureOptions(run, config), warnings, ...more })
-  const onVal = measure(val, { split: 'val', test_openings: await countTestOpenings(run.dir) })
+  ) =>
+    evaluatePredictions(predictions, {
+      ...measureOptions(run, config),
+      warnings: leakWarnings(split),
+      ...more,
+    })
+  const onVal = measure(val, {
+    split: 'val',
+    test_openings: await countTestOpenings(run.dir),
+    warnings: [...leakWarnings(split), ...validationWarnings(run, split, { isBest: true })],
+  })
   const { predictions, evaluation } =
     part === 'val'
       ? { predictions: val, evaluation: onVal }
@@ -144,28 +150,6 @@ async function readPredictions(path: string): Promise<Prediction[] | null> {
       )
     }
   })
-}
-
-async function readSplit({ config: { data } }: RunRecord): Promise<SplitTable | null> {
-  const path = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.json')
-  const text = await readTextIfExists(path)
-  return text === null ? null : parse(SplitTable, JSON.parse(text), path)
-}
-
-/** What training went on despite, because the recipe allows it. */
-function leakWarnings(split: SplitTable | null): string[] {
-  const shared = (split?.leaks ?? []).filter(({ splits }) => splits.length > 1)
-  if (shared.length === 0) return []
-  const kinds = new Map<string, number>()
-  for (const { kind } of shared) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
-  const words: Record<string, string> = {
-    same_patient: 'patient',
-    same_bytes: 'equal image',
-  }
-  const found = [...kinds].map(([kind, n]) => count(n, words[kind] ?? kind))
-  return [
-    `The split leaks: ${found.join(', ')} in more than one part. Training was allowed by data.allow_leaks; these numbers flatter.`,
-  ]
 }
 
 /** Made by a generator: the recipe names it, or its cases carry its mark. */

@@ -1,7 +1,6 @@
 import { basename } from 'node:path'
 import { z } from 'zod'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { OPTIMISTIC } from '../evaluate/evaluation_warnings.ts'
 import { UserError } from '../schema/errors.ts'
 import { Evaluation, type OperatingPoint } from '../schema/evaluation.ts'
 import { parse } from '../schema/parse.ts'
@@ -44,7 +43,6 @@ export async function evaluateTables(
     )
   const fixed =
     files.operating_points === undefined ? null : await readOperatingPoints(files.operating_points, labels)
-  if (!exclusive && fixed === null) warnings.push(OPTIMISTIC)
   const subgroups = options.subgroups ?? config.subgroups
   const unknown = subgroups.filter((name) => !attributes.includes(name))
   if (unknown.length > 0)

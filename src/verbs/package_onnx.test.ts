@@ -231,6 +231,7 @@ test('thresholds are chosen on reference cases with truth', async () => {
   const card = await readFile(join(package_dir, 'MODEL_CARD.md'), 'utf8')
   assert.match(card, /trained elsewhere/)
   assert.match(card, /To be completed/)
+  assert.match(card, /optimistic/)
 })
 
 test('thresholds that a model is used with are carried, with truth and without', async () => {
@@ -242,6 +243,9 @@ test('thresholds that a model is used with are carried, with truth and without',
     assert.deepEqual(Object.keys(model.operating_points), ['nodule'])
     const { threshold, rule } = model.operating_points.nodule!
     assert.deepEqual([threshold, rule], [0.31, null])
+    const card = await readFile(join(package_dir, 'MODEL_CARD.md'), 'utf8')
+    assert.equal(/given with the model, not chosen on these cases/.test(card), truth)
+    assert.doesNotMatch(card, /also chose|optimistic/)
   }
   const both = await onDisk({ spec: { ...SPEC, thresholds: { mass: 0.5 }, operating_point: {} } })
   await refused(packageOnnx(both, quietIo()), /say one of them/, /thresholds\.mass is none of the labels/)

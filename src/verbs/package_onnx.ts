@@ -133,6 +133,9 @@ function evaluationOf(cases: readonly ReferenceCase[], spec: OnnxSpec, reference
     return null
   }
   const { bootstrap, confidence, seed } = EvaluateConfig.parse({})
+  const given = spec.thresholds
+    ? ['The thresholds were given with the model, not chosen on these cases.']
+    : []
   return evaluatePredictions(
     known.map((one) => ({
       case_id: one.name,
@@ -155,6 +158,7 @@ function evaluationOf(cases: readonly ReferenceCase[], spec: OnnxSpec, reference
       subgroups: [],
       clusters: known.every((one) => one.patient_id !== null) ? 'patient' : 'case',
       test_openings: 0,
+      warnings: ['Whether the model was trained on these cases is not known here.', ...given],
     },
   )
 }

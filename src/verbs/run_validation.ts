@@ -15,6 +15,7 @@ import { evaluate } from './evaluate.ts'
 import type { Io } from './io.ts'
 import { withTemporaryFolder } from './reference_logits.ts'
 import type { Validation } from './run_materials.ts'
+import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
 
 /**
  * The checkpoint's predictions on validation and their evaluation. Those of the best checkpoint lie in the run; for
@@ -45,6 +46,7 @@ export async function validationOf(
       onLog: io.log,
     })
     const predictions = (await readLines(out, Prediction, 'run the same command again.')) ?? []
+    const split = await readSplit(run)
     const evaluation = evaluatePredictions(predictions, {
       ...config,
       task: run.config.task,
@@ -53,6 +55,7 @@ export async function validationOf(
       rule: config.operating_point,
       chosen_on: 'val',
       test_openings: 0,
+      warnings: [...leakWarnings(split), ...validationWarnings(run, split, { isBest: false })],
     })
     return { predictions, evaluation }
   })
