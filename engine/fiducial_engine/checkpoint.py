@@ -46,6 +46,7 @@ class Progress:
     plateau_since: int = 0  # Validations since the best or the last drop.
     early_stopped: bool = False
     scaler: dict[str, float] | None = None  # Of fp16.
+    weights_sha256: str | None = None  # Of the file that step 0 started from; None where it started at random.
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,7 @@ class StartEvent:
     num_train: int
     num_val: int
     num_parameters: int
+    weights_sha256: str | None  # Of the file that step 0 started from; null where it started at random.
     time: float  # Unix seconds.
 
 

@@ -125,7 +125,7 @@ def train(
     # The network, and what it was when an earlier start was interrupted.
     has_checkpoint = any((run_dir / "checkpoints").glob("step-*"))
     torch.manual_seed(torch_seed(settings.seed, Purpose.INITIAL_WEIGHTS))
-    network, warnings = build_network(config, run_dir, weights="none" if has_checkpoint else config.model.weights)
+    network, initial = build_network(config, run_dir, weights="none" if has_checkpoint else config.model.weights)
     if settings.sync_batch_norm:
         network.net = _with_synced_batch_norm(network.net, device)
     network.to(device).to(memory_format=memory_format(device, settings.precision))
@@ -133,6 +133,7 @@ def train(
     optimizer = build_optimizer(network, settings.optimizer, settings.lr, device)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     trainee = Trainee(network, optimizer, ema)
+    progress.weights_sha256 = initial.sha256
     if ranks.rank == 0:
         checkpoints.remove_unfinished()
     restored, damage = checkpoints.restore(trainee)
@@ -158,9 +159,10 @@ def train(
         num_train=len(train_rows),
         num_val=len(val_rows),
         num_parameters=sum(p.numel() for p in network.parameters()),
+        weights_sha256=progress.weights_sha256,
     )
     for warning in [
-        *warnings,
+        *initial.warnings,
         *damage,
         *counts.warnings(config.task.labels),
         *_split_warnings(len(val_rows)),

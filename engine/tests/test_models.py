@@ -85,6 +85,20 @@ def test_a_family_overfits_a_batch_then_saves_loads_exports_and_agrees_with_onnx
     assert b"fiducial_engine/" not in first
 
 
+def test_weights_too_large_for_one_file_go_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fiducial_engine.export._MOST_INLINE_BYTES", 10_000)
+    network = built(MLP, tmp_path).eval()
+    for _ in range(2):  # The second export replaces the first.
+        files = export_onnx(network, (1, 40, 36), torch.uint8, tmp_path / "model.onnx")
+    assert files == ["model.onnx", "model.onnx.data"]
+    assert (tmp_path / "model.onnx").stat().st_size < 10_000
+    assert (tmp_path / "model.onnx.data").stat().st_size < 130_000
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    image = torch.randint(0, 256, (3, 1, 40, 36), dtype=torch.uint8)
+    with torch.no_grad():
+        assert np.allclose(session.run(None, {"image": image.numpy()})[0], network(image).numpy(), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("kind", "shape"), [("vit_tiny_patch16_224", (1, 48, 32)), ("resnet18", (3, 33, 47)), ("densenet121", (1, 40, 64))]
 )
@@ -171,9 +185,11 @@ def test_weights_that_are_not_there_or_pickled_are_refused(
 def test_weights_of_another_task_leave_only_the_last_layer_random_and_say_so(tmp_path: Path) -> None:
     first = built(MLP, tmp_path, num_labels=4)
     save_file(first.state_dict(), tmp_path / "first.safetensors")
-    second, warnings = build_network(config(MLP, num_labels=2), tmp_path, weights=str(tmp_path / "first.safetensors"))
+    file = tmp_path / "first.safetensors"
+    second, initial = build_network(config(MLP, num_labels=2), tmp_path, weights=str(file))
     assert torch.equal(first.net.get_parameter("1.weight"), second.net.get_parameter("1.weight"))
-    assert "5.bias, 5.weight start at random values" in warnings[0]
+    assert "5.bias, 5.weight start at random values" in initial.warnings[0]
+    assert initial.sha256 == file_sha256(file)
 
 
 def test_weights_of_another_model_are_refused_naming_the_tensors(tmp_path: Path) -> None:

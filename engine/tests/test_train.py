@@ -132,6 +132,14 @@ def test_a_finished_run_started_again_trains_no_further(tmp_path: Path, data: di
     assert events(run_dir, "resume") == [{**events(run_dir, "resume")[0], "step": 9}]
 
 
+def test_the_weights_a_run_started_from_are_on_record_after_a_resume_too(tmp_path: Path, data: dict[str, Any]) -> None:
+    first = trained(tmp_path / "first", data)
+    weights = first / "checkpoints" / "step-00000009" / "model.safetensors"
+    again = resumed(trained(tmp_path / "again", data, model={**MLP, "weights": str(weights)}))
+    assert [e["weights_sha256"] for e in events(first, "start")] == [None]
+    assert [e["weights_sha256"] for e in events(again, "start")] == [file_sha256(weights)] * 2
+
+
 def test_only_the_newest_checkpoints_and_the_best_are_kept(tmp_path: Path, data: dict[str, Any]) -> None:
     run_dir = trained(tmp_path / "run", data, train__epochs=6, train__keep_checkpoints=1)
     best = json.loads((run_dir / "checkpoints" / "best.json").read_text())["folder"]

@@ -59,6 +59,7 @@ export function provenanceSection(run: RunConfig, events: readonly RunEvent[]): 
         `${start.device}, ${start.precision}, ${start.threads} threads, ${start.world_size} ${start.world_size === 1 ? 'rank' : 'ranks'}`,
       ],
       ['torch', start.torch],
+      ['weights sha256', start.weights_sha256 && code(start.weights_sha256)],
       ['parameters', whole(start.num_parameters)],
       ['training cases', `${whole(start.num_train)} training, ${whole(start.num_val)} validation`],
     )

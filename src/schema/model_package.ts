@@ -40,6 +40,9 @@ export const ModelPackage = z.strictObject({
     split_id: sha256.nullable(),
     run: z.string().nullable(),
     step: z.int().nullable(),
+    weights_sha256: sha256
+      .nullable()
+      .describe('Of the file that training started from; null where it started at random, or is not known.'),
     seed: z.int().nullable(),
   }),
 })

@@ -132,6 +132,9 @@ export const RunEvent = z.discriminatedUnion('type', [
     num_train: count,
     num_val: count,
     num_parameters: count,
+    weights_sha256: sha256
+      .nullable()
+      .describe('Of the file that step 0 started from; null where it started at random.'),
     time,
   }),
   z.strictObject({ type: z.literal('resume'), step: count, time }),

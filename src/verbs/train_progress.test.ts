@@ -29,6 +29,7 @@ const started = line('start', 0, {
   num_train: 40,
   num_val: 9,
   num_parameters: 11_200_000,
+  weights_sha256: null,
 })
 const step = (n: number, rate = 100, wait = 0) =>
   line('step', n, {

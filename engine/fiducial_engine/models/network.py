@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from fiducial_engine.errors import UserError
 from fiducial_engine.models.registry import MODELS
 from fiducial_engine.models.spec import NetworkSpec
 from fiducial_engine.models.weights import load_into, split_source
+from fiducial_engine.shards import file_sha256
 
 
 class Normalize(nn.Module):
@@ -49,8 +51,16 @@ class Network(nn.Module):
         return logits
 
 
-def build_network(config: RunConfig, run_dir: Path, *, weights: str = "none") -> tuple[Network, list[str]]:
-    """The network of a run on the CPU, and warnings about the weights it starts from.
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """What a network starts from."""
+
+    sha256: str | None  # Of the file loaded; None where the start is random.
+    warnings: list[str]
+
+
+def build_network(config: RunConfig, run_dir: Path, *, weights: str = "none") -> tuple[Network, InitialWeights]:
+    """The network of a run on the CPU, and the weights it starts from.
 
     Raises:
         UserError: the model is unknown, does not fit the input, gives outputs of another shape, or its weights
@@ -67,9 +77,10 @@ def build_network(config: RunConfig, run_dir: Path, *, weights: str = "none") ->
     )
     net = MODELS[config.model.family](config.model, spec)
     warnings = load_into(net, file) if file is not None else []
+    loaded = [*spec.loaded, file] if file is not None else spec.loaded
     network = Network(Normalize(config.data.normalization), net)
     _check_output(network, config)
-    return network, warnings
+    return network, InitialWeights(file_sha256(loaded[-1]) if loaded else None, warnings)
 
 
 def _check_output(network: Network, config: RunConfig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -15,3 +15,4 @@ class NetworkSpec:
     size: tuple[int, int]  # [y, x]
     run_dir: Path
     weights: str  # Those the family itself loads: none, pretrained, timm:<tag>, or a file in its own naming.
+    loaded: list[Path] = field(default_factory=list)  # The family adds the file whose weights it loaded.

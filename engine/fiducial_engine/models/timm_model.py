@@ -13,6 +13,7 @@ from torch import nn
 from fiducial_engine.config import TimmModel
 from fiducial_engine.errors import UserError
 from fiducial_engine.models.spec import NetworkSpec
+from fiducial_engine.signs_of_life import signs_of_life
 
 
 def build(config: TimmModel, spec: NetworkSpec) -> nn.Module:
@@ -36,9 +37,11 @@ def build(config: TimmModel, spec: NetworkSpec) -> nn.Module:
     arguments = _arguments(timm, kind, config, spec)
     arguments |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file)}}
     try:
-        return _create(timm, kind, arguments, spec.size)
+        network = _create(timm, kind, arguments, spec.size)
     except (RuntimeError, KeyError) as cause:
         raise UserError(f"model.weights: {file} does not fit {kind}.\n  {cause}") from cause
+    spec.loaded.append(file)
+    return network
 
 
 def _import_timm(*, may_download: bool) -> Any:
@@ -112,7 +115,8 @@ def _weights_file(timm: Any, kind: str, weights: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download
 
-        return Path(hf_hub_download(repo, "model.safetensors"))
+        with signs_of_life(f"downloading the weights {tag}"):
+            return Path(hf_hub_download(repo, "model.safetensors"))
     except Exception as cause:
         reason = f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause).strip() else ''}"
         raise UserError(

@@ -121,6 +121,7 @@ function tinyModel(spec: PreprocessSpec, options: TinyPackageOptions): Omit<Mode
       split_id: null,
       run: null,
       step: null,
+      weights_sha256: null,
       seed: null,
     },
     ...options.model,
