@@ -113,11 +113,13 @@ export type FolderSource = z.infer<typeof FolderSource>
 const fraction = z.number().min(0).lt(1)
 const seed = z.int().min(0).default(0)
 export const Split = z.union([
-  z.strictObject({
-    val: fraction.default(0.15).describe('Share of patients in the validation split.'),
-    test: fraction.default(0.2).describe('Share of patients in the test split.'),
-    seed,
-  }),
+  z
+    .strictObject({
+      val: fraction.default(0.15).describe('Share of patients in the validation split.'),
+      test: fraction.default(0.2).describe('Share of patients in the test split.'),
+      seed,
+    })
+    .refine(({ val, test }) => val + test < 1, 'val and test together leave nothing to train on'),
   z.strictObject({
     column: z.string().describe('Column with values train, val/valid/validation, test.'),
     val: fraction
@@ -132,14 +134,17 @@ export const Split = z.union([
       .describe('Share of the training patients split off for validation when the data set names none.'),
     seed,
   }),
-  z.strictObject({
-    folds: z
-      .int()
-      .min(2)
-      .describe('Patient-grouped cross-validation folds; the fold named is the validation split.'),
-    fold: z.int().min(0).default(0),
-    seed,
-  }),
+  z
+    .strictObject({
+      folds: z
+        .int()
+        .min(2)
+        .max(1000)
+        .describe('Patient-grouped cross-validation folds; the fold named is the validation split.'),
+      fold: z.int().min(0).default(0),
+      seed,
+    })
+    .refine(({ folds, fold }) => fold < folds, 'fold counts from 0: it must be below folds'),
 ])
 export type Split = z.infer<typeof Split>
 

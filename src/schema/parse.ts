@@ -78,7 +78,13 @@ function explainIssue(
     // The branch that the user most likely meant: the fewest mistakes, unknown keys weighing most.
     const cost = (branch: z.core.$ZodIssue[]) =>
       branch.reduce(
-        (sum, i) => sum + (i.code === 'unrecognized_keys' ? 2 * i.keys.length : i.path.length === 0 ? 10 : 1),
+        (sum, i) =>
+          sum +
+          (i.code === 'unrecognized_keys'
+            ? 2 * i.keys.length
+            : i.path.length === 0 && i.code !== 'custom'
+              ? 10
+              : 1),
         0,
       )
     const best = issue.errors.reduce((a, b) => (cost(b) < cost(a) ? b : a))
@@ -88,7 +94,7 @@ function explainIssue(
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const near = nearest(key, knownKeys(root, path))
-      return `${[...path, key].map(String).join('.')}: unknown key${near ? `; did you mean "${near}"?` : ''}`
+      return `${[...path, quoted(key).slice(1, -1)].map(String).join('.')}: unknown key${near ? `; did you mean "${near}"?` : ''}`
     })
   }
   if (issue.code === 'invalid_union' && 'note' in issue) {
@@ -96,15 +102,22 @@ function explainIssue(
     const found = valueAt(value, path)
     const near = typeof found === 'string' ? nearest(found, options) : undefined
     return [
-      `${at}: ${found === undefined ? 'is missing' : `${JSON.stringify(found)} is not known`}` +
+      `${at}: ${found === undefined ? 'is missing' : `${quoted(found)} is not known`}` +
         `${options.length ? `; one of ${options.join(', ')}` : ''}${near ? `; did you mean "${near}"?` : ''}`,
     ]
   }
   if (issue.code === 'invalid_type' && valueAt(value, path) === undefined)
     return [`${at}: is missing (${issue.expected})`]
   const found = valueAt(value, path)
-  const shown = found === undefined || typeof found === 'object' ? '' : `, found ${JSON.stringify(found)}`
+  const says = found === undefined || typeof found === 'object' || issue.code === 'custom'
+  const shown = says || Number.isNaN(found) ? '' : `, found ${quoted(found)}`
   return [`${at}: ${issue.message.replace(/^Invalid input: /, '')}${shown}`]
+}
+
+/** A value as it is quoted in a message: on one line, cut at 80 characters. */
+export function quoted(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length <= 80 ? text : `${text.slice(0, 79)}…${typeof value === 'string' ? '"' : ''}`
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

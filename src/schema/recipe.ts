@@ -6,7 +6,8 @@ import { StainNormalization } from './preprocess.ts'
 import { Task } from './task.ts'
 import { TrainConfig } from './train.ts'
 
-const size = z.union([z.int().positive(), z.tuple([z.int().positive(), z.int().positive()])])
+const side = z.int().positive().max(16_384)
+const size = z.union([side, z.tuple([side, side])])
 
 /** The recipe's `prepare`: what `PreprocessSpec` is resolved from. */
 export const PrepareConfig = z.strictObject({
@@ -53,7 +54,7 @@ export const PrepareConfig = z.strictObject({
     .describe(
       "First node of the network: dataset = the training split's mean and std. Not part of the stored pixels.",
     ),
-  shard_mb: z.number().positive().default(64).describe('Largest shard, MB.'),
+  shard_mb: z.number().positive().max(2000).default(64).describe('Largest shard, MB.'),
 })
 export type PrepareConfig = z.infer<typeof PrepareConfig>
 
@@ -77,7 +78,12 @@ export type OperatingPointRule = z.infer<typeof OperatingPointRule>
 
 export const EvaluateConfig = z.strictObject({
   operating_point: OperatingPointRule.prefault({}),
-  bootstrap: z.int().min(100).default(2000).describe('Patient-clustered resamples behind each interval.'),
+  bootstrap: z
+    .int()
+    .min(100)
+    .max(1_000_000)
+    .default(2000)
+    .describe('Patient-clustered resamples behind each interval.'),
   confidence: z.number().gt(0.5).lt(1).default(0.95),
   seed: z.int().min(0).default(0),
   subgroups: z.array(z.string()).default([]).describe('Attributes whose groups get metrics of their own.'),
@@ -98,10 +104,15 @@ export const LocalLaunch = z.strictObject({
   kind: z.literal('local'),
   nodes: z.literal(1).default(1),
   processes_per_node: z
-    .union([z.literal('auto'), z.int().positive()])
+    .union([z.literal('auto'), z.int().positive().max(1024)])
     .default('auto')
     .describe('Ranks; auto: one an accelerator, else one.'),
-  watchdog_seconds: z.number().positive().default(600).describe('Silence after which a rank counts as hung.'),
+  watchdog_seconds: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .default(600)
+    .describe('Silence after which a rank counts as hung.'),
 })
 export const Launch = z.discriminatedUnion('kind', [LocalLaunch])
 export type Launch = z.infer<typeof Launch>

@@ -5,6 +5,11 @@ export const ClassifyTask = z.strictObject({
   labels: z
     .array(z.string().min(1))
     .min(1)
+    .superRefine((labels, context) => {
+      for (const [i, label] of labels.entries())
+        if (labels.indexOf(label) < i)
+          context.addIssue({ code: 'custom', path: [i], message: `"${label}" stands twice` })
+    })
     .describe('Findings or classes, in output order. One label = binary; several = multi-label.'),
   exclusive: z.boolean().default(false).describe('Multi-class: exactly one label holds (softmax).'),
 })

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 
+const beta = z.number().min(0).lt(1)
 export const Optimizer = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('adamw'),
-    betas: z.tuple([z.number(), z.number()]).default([0.9, 0.999]),
+    betas: z.tuple([beta, beta]).default([0.9, 0.999]),
     eps: z.number().positive().default(1e-8),
     weight_decay: z.number().min(0).default(0.01).describe('Decoupled; not applied to biases and norms.'),
   }),
@@ -68,7 +69,12 @@ export const Schedule = z.discriminatedUnion('kind', [
     kind: z.literal('plateau'),
     warmup,
     factor: z.number().gt(0).lt(1).default(0.1).describe('CheXNet divides by 10.'),
-    patience: z.int().min(0).default(1).describe('Validations without improvement before the rate drops.'),
+    patience: z
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(1)
+      .describe('Validations without improvement before the rate drops.'),
   }),
   z.strictObject({
     kind: z.literal('one_cycle'),
@@ -90,15 +96,17 @@ const autoOr = <T extends z.ZodType>(t: T) => z.union([z.literal('auto'), t])
 
 /** The recipe's `train`. */
 export const TrainConfig = z.strictObject({
-  epochs: z.number().positive().default(10).describe('Passes over the training split.'),
+  epochs: z.number().positive().max(100_000).default(10).describe('Passes over the training split.'),
   global_batch: z
     .int()
     .positive()
+    .max(1_000_000)
     .default(32)
     .describe('Samples per step, summed over ranks and accumulation.'),
   accumulate: z
     .int()
     .positive()
+    .max(100_000)
     .default(1)
     .describe('Backward passes per optimizer update; divides the per-rank batch.'),
   lr: z.number().positive().default(1e-3).describe('Peak learning rate after warm-up.'),
@@ -117,7 +125,7 @@ export const TrainConfig = z.strictObject({
     .default(null)
     .describe('Decay of the averaged weights that are validated and exported; null is off.'),
   early_stopping: z
-    .strictObject({ patience: z.int().positive().describe('Validations without improvement.') })
+    .strictObject({ patience: z.int().positive().max(100_000).describe('Validations without improvement.') })
     .nullable()
     .default(null),
   select: z
@@ -128,13 +136,19 @@ export const TrainConfig = z.strictObject({
         .describe('Validation metric that names the best checkpoint; loss is minimised.'),
     })
     .prefault({}),
-  validate_every: z.number().positive().default(1).describe('Epochs between validations.'),
+  validate_every: z.number().positive().max(100_000).default(1).describe('Epochs between validations.'),
   checkpoint_every_minutes: z
     .number()
     .positive()
+    .max(100_000)
     .default(10)
     .describe('Time between checkpoints besides those at each validation.'),
-  keep_checkpoints: z.int().positive().default(2).describe('Latest checkpoints kept besides the best.'),
+  keep_checkpoints: z
+    .int()
+    .positive()
+    .max(100_000)
+    .default(2)
+    .describe('Latest checkpoints kept besides the best.'),
   precision: autoOr(z.enum(['fp32', 'bf16', 'fp16']))
     .default('auto')
     .describe('auto: bf16 where the device does it well, else fp32.'),
@@ -147,10 +161,15 @@ export const TrainConfig = z.strictObject({
   streams: z
     .int()
     .positive()
+    .max(65_536)
     .default(64)
     .describe('Canonical sample streams; node counts that divide it read disjoint shards.'),
-  shuffle_window: z.int().positive().default(8).describe('Shards of a stream shuffled together.'),
+  shuffle_window: z.int().positive().max(65_536).default(8).describe('Shards of a stream shuffled together.'),
   sync_batch_norm: z.boolean().default(false).describe('Batch statistics over all ranks; GPU only.'),
-  seed: z.int().min(0).default(0),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
 })
 export type TrainConfig = z.infer<typeof TrainConfig>

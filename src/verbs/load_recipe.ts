@@ -1,5 +1,6 @@
-import { dirname, resolve } from 'node:path'
-import { parse as parseYaml, stringify as stringifyYaml, YAMLParseError } from 'yaml'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseAllDocuments, stringify as stringifyYaml } from 'yaml'
 import { SchemaError, UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
@@ -29,6 +30,8 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
   if (text === null)
     throw new UserError(`There is no recipe at ${path}.\n  do: write one with "fiducial init <folder>".`)
   let value = readYaml(text, path)
+  if (value === null)
+    throw new SchemaError(`${path}: the recipe is empty.\n  do: write one with "fiducial init <folder>".`)
   for (const override of overrides) value = applyOverride(value, override)
   const recipe = parseRecipe(value, path)
   const dir = dirname(absolute)
@@ -36,7 +39,7 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
     recipe,
     path: absolute,
     dir,
-    root: resolve(dir, recipe.data.root),
+    root: resolve(dir, underHome(recipe.data.root)),
     text: overrides.length === 0 ? text : overriddenText(value, overrides),
     hash: sha256(canonicalJson(recipe)),
   }
@@ -67,11 +70,31 @@ function overriddenText(value: unknown, overrides: readonly string[]): string {
   return `# Used with ${flags.join(' ')}\n${stringifyYaml(value)}`
 }
 
+/** `~/images` is below the home folder, as a shell would have it. */
+function underHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
+}
+
+/** YAML of one document. Aliases may not multiply, tags may not name types: a recipe needs neither. */
 function readYaml(text: string, where: string): unknown {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells a binary file from text
+  if (/[\u0000-\u0008\ufffd]/.test(text)) throw new SchemaError(`${where} is not a text file.`)
   try {
-    return parseYaml(text)
+    const documents = parseAllDocuments(text, { prettyErrors: true, logLevel: 'error' })
+    if (documents.length > 1)
+      throw new SchemaError(
+        `${where} holds ${documents.length} YAML documents, set apart by "---"; a recipe is one.`,
+      )
+    const document = documents[0]
+    if (document === undefined) return null
+    const problem = document.errors[0] ?? document.warnings[0]
+    if (problem?.message.startsWith('Maximum call stack')) throw new RangeError()
+    if (problem)
+      throw new SchemaError(`${where} is not YAML: ${problem.message.trimEnd()}`, { cause: problem })
+    return document.toJS({ maxAliasCount: 100 }) as unknown
   } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause
-    throw new SchemaError(`${where} is not YAML: ${cause.message}`, { cause })
+    if (cause instanceof SchemaError) throw cause
+    const reason = cause instanceof RangeError ? 'it is nested too deep' : (cause as Error).message
+    throw new SchemaError(`${where} is not YAML that a recipe can be read from: ${reason}.`, { cause })
   }
 }

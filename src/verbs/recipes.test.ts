@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -46,7 +46,8 @@ test('a recipe that is not there, is empty or is not YAML is a mistake with advi
     loadRecipe(join(dir, 'absent.yaml')),
     /There is no recipe at .*absent\.yaml[\s\S]*init/,
   )
-  await assert.rejects(load(''), SchemaError)
+  for (const empty of ['', '# a comment only\n', 'null\n'])
+    await assert.rejects(load(empty), /the recipe is empty/)
   await assert.rejects(load('- a\n- b\n'), SchemaError)
   await assert.rejects(load('name: [unclosed'), /is not YAML/)
   await assert.rejects(loadRecipe(dir), UserError)
@@ -104,4 +105,54 @@ test('the text kept in a run gives the same recipe again, overrides included', a
   assert.equal((await load(text)).hash, hash)
   assert.match(text, /^# Used with --set "train.lr=3e-4"/)
   assert.equal((await load(MINIMAL)).text, MINIMAL)
+})
+
+test('a root below ~ is below the home folder, from the file and from --set', async () => {
+  const text = MINIMAL.replace('root: images', 'root: ~/images')
+  assert.equal((await load(text)).root, join(homedir(), 'images'))
+  assert.equal((await load(MINIMAL, ['data.root=~/x/y'])).root, join(homedir(), 'x', 'y'))
+  assert.equal((await load(MINIMAL, ['data.root=~x'])).root, join(dir, '~x'))
+})
+
+test('YAML that multiplies, nests, holds types or several documents, and what is no text, is refused in one line', async () => {
+  const nines = (name: string) => `[${Array(9).fill(name).join(', ')}]`
+  const bomb = `a: &a ${nines('1')}\nb: &b ${nines('*a')}\nc: &c ${nines('*b')}\nd: ${nines('*c')}\n`
+  for (const [text, message] of [
+    [bomb, /alias/],
+    ['a: *nowhere\n', /Unresolved alias/],
+    ['a: 1\n---\nb: 2\n', /holds 2 YAML documents/],
+    [`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, /nested too deep/],
+    ['a: !!python/object:os.system x\n', /Unresolved tag/],
+    ['\u0089PNG\r\n\u001a\n\u0000\u0000', /is not a text file\.$/],
+  ] as const)
+    await assert.rejects(load(text), (error: Error) => {
+      assert.ok(error instanceof SchemaError, error.stack)
+      assert.match(error.message, message)
+      assert.ok(error.message.length < 400)
+      return true
+    })
+})
+
+test('numbers out of bounds, labels that stand twice and splits that cannot be are all named at once', async () => {
+  const text = MINIMAL.replace('[x]', '[x, y, x]')
+  const overrides = ['train.epochs=1e308', 'train.lr=.nan', 'data.split={val: 0.6, test: 0.4}']
+  await assert.rejects(load(text, overrides), (error: Error) => {
+    assert.match(error.message, /^4 mistakes/)
+    assert.match(error.message, /task\.labels\.2: "x" stands twice\n/)
+    assert.match(error.message, /train\.epochs: .*<=100000/)
+    assert.match(error.message, /train\.lr: expected number, received NaN/)
+    assert.match(error.message, /data\.split: val and test together leave nothing/)
+    return true
+  })
+  await assert.rejects(
+    load(MINIMAL, ['data.split={folds: 3, fold: 3}']),
+    /1 mistake in [\s\S]*data\.split: fold/,
+  )
+})
+
+test('a value of any length is cut where a message quotes it', async () => {
+  await assert.rejects(load(MINIMAL, [`train.lr=${'x'.repeat(1e6)}`]), (error: Error) => {
+    assert.ok(error.message.length < 300)
+    return true
+  })
 })
