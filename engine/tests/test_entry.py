@@ -6,21 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import pytest
 
 _ENGINE = Path(__file__).parents[1]
 
 _WAITING = """
-import sys, time
+import os, signal, sys
 from fiducial_engine.entry import StopRequest, run_entry
 from fiducial_engine.errors import StoppedError
 
 def main(arguments):
     stop = StopRequest()
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)  # A signal writes a byte here, however it races with the read below.
     print("ready", file=sys.stderr, flush=True)
     while not stop.is_set:
-        time.sleep(0.01)
+        os.read(woken, 1)
     raise StoppedError("stopped")
 
 run_entry(main)
@@ -61,8 +65,8 @@ def test_the_end_of_stdin_is_nothing_to_a_training_started_by_hand() -> None:
     process = _start()
     assert process.stdin is not None
     process.stdin.close()
-    time.sleep(0.3)
-    assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.3)
     process.kill()
     process.wait(timeout=10)
 
