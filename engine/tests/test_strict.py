@@ -3,12 +3,28 @@ from pathlib import Path
 
 import pytest
 
-from fiducial_engine.config import RunConfig, RunEvent
+from fiducial_engine.config import (
+    CheckpointPointer,
+    LabelsTable,
+    RunConfig,
+    RunEvent,
+    RunLock,
+    ShardIndex,
+    SplitTable,
+)
 from fiducial_engine.errors import ConfigError, UserError
 from fiducial_engine.strict import load_run_config, parse
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "schema" / "examples"
-TYPES = {"run": RunConfig, "run_event": RunEvent}
+TYPES = {
+    "run": RunConfig,
+    "run_event": RunEvent,
+    "run_lock": RunLock,
+    "checkpoint_pointer": CheckpointPointer,
+    "shard_index": ShardIndex,
+    "labels_table": LabelsTable,
+    "split_table": SplitTable,
+}
 
 
 def examples(validity: str) -> list[tuple[str, Path]]:

@@ -4,12 +4,18 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { SchemaError } from './errors.ts'
 import { parse, parseRecipe } from './parse.ts'
-import { RunConfig, RunEvent } from './run.ts'
+import { CheckpointPointer, RunConfig, RunEvent, RunLock } from './run.ts'
+import { LabelsTable, ShardIndex, SplitTable } from './shard_set.ts'
 
 // The same files run under pytest (engine/tests/test_strict.py), but for the recipes, which the engine never reads.
 const readers: Record<string, (value: unknown, where: string) => unknown> = {
   run: (value, where) => parse(RunConfig, value, where),
   run_event: (value, where) => parse(RunEvent, value, where),
+  run_lock: (value, where) => parse(RunLock, value, where),
+  checkpoint_pointer: (value, where) => parse(CheckpointPointer, value, where),
+  shard_index: (value, where) => parse(ShardIndex, value, where),
+  labels_table: (value, where) => parse(LabelsTable, value, where),
+  split_table: (value, where) => parse(SplitTable, value, where),
   recipe: parseRecipe,
 }
 
