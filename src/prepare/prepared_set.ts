@@ -5,6 +5,7 @@ import type { PrepareResult } from '../schema/results.ts'
 import { type LabelsTable, Quarantined, type ShardIndex, type SplitTable } from '../schema/shard_set.ts'
 import { readKept } from './kept_split.ts'
 import { describeLeaks, findLeaks, type SameImages, sameBytes } from './leaks.ts'
+import { unlearnableLabels } from './learnable.ts'
 import { tooManyQuarantined } from './publish.ts'
 import { allowedQuarantined, type PrepareRequest } from './request.ts'
 import { readIndex, storedCases } from './shard_set.ts'
@@ -24,6 +25,8 @@ export interface PreparedSet {
   /** Made by a generator; whatever shows numbers from it says so. */
   synthetic: boolean
   warnings: string[]
+  /** Labels of which the training part lacks a class. */
+  unlearnable: string[]
 }
 
 /**
@@ -73,7 +76,8 @@ export async function withTables(
     cases_per_second: index.num_cases / seconds,
     reused: timing.reused,
   }
-  return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings }
+  const unlearnable = unlearnableLabels(cases, assigned.parts, recipe.task.labels)
+  return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings, unlearnable }
 }
 
 /** Images that stand under several patients, which an own split keeps together. */

@@ -1,25 +1,36 @@
 import { join, resolve } from 'node:path'
+import { inspectSplit } from '../prepare/inspection.ts'
+import { refuseLeaks } from '../prepare/leaks.ts'
+import { refuseUnlearnable, unlearnableLabels } from '../prepare/learnable.ts'
+import { readRequest } from '../prepare/request.ts'
+import { countParts } from '../prepare/tables.ts'
+import { findPython } from '../python/environment.ts'
 import { runsFolder, timestamp } from '../runs/folder.ts'
 import { listRuns } from '../runs/list.ts'
 import { resolveModel } from '../runs/model.ts'
 import { isFinished } from '../runs/read.ts'
+import { UserError } from '../schema/errors.ts'
 import type { DryRunResult } from '../schema/results.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
-import type { TrainOptions } from './train.ts'
+import { refuseEmptyParts, type TrainOptions } from './train.ts'
 
 /**
- * What `train` would do, or `run` with the stages behind it. The data are not read, so whether they are prepared, and
- * whether a run was made of the same data, is not known here.
+ * What `train` would do, or `run` with the stages behind it. Tables and names of files are read, no image is: whether
+ * the images are prepared, and whether a run was made of the same ones, is not known here. Phantoms are not made.
  *
- * @throws {UserError} when a file that the recipe names is not there
+ * @throws {UserError} for what would stop the training: no Python, a model, image or label that is not there, parts
+ *   that share patients or are empty, nothing to learn
  */
 export async function planTraining(
-  { recipe, dir, root, hash }: LoadedRecipe,
+  loaded: LoadedRecipe,
   options: TrainOptions,
   io: Io,
 ): Promise<DryRunResult> {
+  const { recipe, dir, root, hash } = loaded
+  await findPython()
   const { model } = await resolveModel(recipe.model, dir)
+  if (recipe.data.source.kind !== 'phantom') await refuseUntrainable(loaded)
   const name =
     model.family === 'timm' ? model.kind : model.family === 'file' ? `${model.name} of ${model.file}` : 'mlp'
   const [height, width] = [recipe.prepare.size]
@@ -43,4 +54,18 @@ export async function planTraining(
           : `in ${join(parent, `${recipe.name}-${timestamp(io.now())}`)}`,
     ],
   }
+}
+
+/** What training refuses, as far as it shows without the images' bytes: equal ones are found when they are prepared. */
+async function refuseUntrainable({ recipe, root, path }: LoadedRecipe): Promise<void> {
+  const { cases } = await readRequest(recipe, root)
+  const { split: rule, allow_leaks } = recipe.data
+  const { kind, parts, leaks, warnings } = inspectSplit(cases, rule, [], new Map())
+  if (kind === null) throw new UserError(warnings.join('\n'))
+  refuseLeaks({ kind, leaks }, allow_leaks)
+  refuseEmptyParts(
+    countParts(parts, (members) => members.length),
+    path,
+  )
+  refuseUnlearnable(unlearnableLabels(cases, parts, recipe.task.labels), recipe.task.labels)
 }

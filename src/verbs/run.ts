@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { certificateProblem, readPackage } from '../package/read.ts'
+import { describeUnlearnable } from '../prepare/learnable.ts'
 import { findPython } from '../python/environment.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
 import { resolveModel } from '../runs/model.ts'
@@ -62,6 +63,8 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
       () => packageRun(trained.run_dir, { data: loaded }, io),
     ),
   )
+  const unlearnable = describeUnlearnable(prepared.unlearnable)
+  if (unlearnable !== null) io.log(`warning: ${unlearnable}`)
   return {
     run_dir: trained.run_dir,
     stages,

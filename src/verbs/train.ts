@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { launchers } from '../launch/launcher.ts'
 import { refuseLeaks } from '../prepare/leaks.ts'
+import { describeUnlearnable, refuseUnlearnable } from '../prepare/learnable.ts'
 import type { PreparedSet } from '../prepare/run.ts'
 import { runEngine } from '../python/engine.ts'
 import { findPython, PROJECT_ROOT } from '../python/environment.ts'
@@ -14,6 +15,7 @@ import { findRunToContinue, makeRunFolder, type OpenOptions } from '../runs/open
 import { readProvenance } from '../runs/provenance.ts'
 import { isFinished, type RunRecord, readRun } from '../runs/read.ts'
 import { resolveRunConfig, withProbe } from '../runs/resolve.ts'
+import type { SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
@@ -42,7 +44,10 @@ export async function train(loaded: LoadedRecipe, options: TrainOptions, io: Io)
   await findPython()
   const model = await resolveModel(loaded.recipe.model, loaded.dir)
   const prepared = await prepare(loaded, { workers: options.workers, out: options.out }, io)
-  return (await trainPrepared(loaded, prepared, model, options, io)).result
+  const { result } = await trainPrepared(loaded, prepared, model, options, io)
+  const unlearnable = describeUnlearnable(prepared.unlearnable)
+  if (unlearnable !== null) io.log(`warning: ${unlearnable}`)
+  return result
 }
 
 export interface Trained {
@@ -61,7 +66,8 @@ export async function trainPrepared(
 ): Promise<Trained> {
   const { recipe } = loaded
   refuseLeaks(prepared.split, recipe.data.allow_leaks)
-  refuseEmptyParts(prepared)
+  refuseEmptyParts(prepared.split.cases, prepared.dir)
+  refuseUnlearnable(prepared.unlearnable, recipe.task.labels)
   const provenance = await readProvenance(PROJECT_ROOT, io.now())
   const wanted = resolveRunConfig(recipe, loaded.hash, prepared, model.model, provenance)
   const where = { ...options, parent: options.parent ?? runsFolder() }
@@ -159,13 +165,14 @@ async function launch(
   return trainResult(await readRun(dir), follower.resumedFrom())
 }
 
-function refuseEmptyParts({ split, dir }: PreparedSet): void {
+/** @throws {UserError} when there is nothing to train on, or nothing to validate on */
+export function refuseEmptyParts(cases: Record<SplitPart, number>, where: string): void {
   for (const part of ['train', 'val'] as const) {
-    if (split.cases[part] > 0) continue
+    if (cases[part] > 0) continue
     throw new UserError(
       `The ${part === 'train' ? 'training' : 'validation'} split is empty: ` +
-        `${split.cases.train} cases train, ${split.cases.val} val, ${split.cases.test} test.\n` +
-        `  in: ${dir}\n` +
+        `${cases.train} cases train, ${cases.val} val, ${cases.test} test.\n` +
+        `  in: ${where}\n` +
         `  do: ${part === 'val' ? 'set data.split.val, the share of patients to validate on' : 'check data.split'}; ` +
         '"fiducial inspect" shows the split.',
     )
