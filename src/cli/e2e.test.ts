@@ -109,7 +109,10 @@ test('run goes from images to a certified package', { skip }, async () => {
   assert.match(await readFile(whole.report, 'utf8'), /<html[\s\S]*synthetic/i)
 })
 
-test('the same command again finds every stage done', { skip }, async () => {
+test('the same command again finds every stage done, also after another look at validation', {
+  skip,
+}, async () => {
+  assert.equal((await fiducial('evaluate', whole.run_dir)).code, 0)
   const { code, stdout, stderr } = await fiducial('run', 'whole.yaml', '--json')
   assert.equal(code, 0, stderr)
   const again = parse(RunResult, JSON.parse(stdout), 'stdout of run')
@@ -118,6 +121,10 @@ test('the same command again finds every stage done', { skip }, async () => {
     [true, true, true, true],
   )
   assert.equal(again.run_dir, whole.run_dir)
+  const { stdout: text } = await fiducial('run', 'whole.yaml')
+  assert.match(text, /validation {2}synthetic data, which say nothing about patients\n.*AUROC \d\.\d{3} [[(]/)
+  assert.match(text, /optimistic[\s\S]*next +fiducial evaluate .* --split test/)
+  assert.doesNotMatch(text, /accuracy|f1_mean/)
 })
 
 test('predict gives raw files the scores that validation saw', { skip }, async () => {

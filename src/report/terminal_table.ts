@@ -85,7 +85,8 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
   )
 }
 
-function printable(line: string): string {
+/** Control characters in names must not move the cursor or colour the terminal. */
+export function printable(line: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
   return line.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 }

@@ -209,6 +209,7 @@ export const RunResult = z.strictObject({
   package: PackageResult,
   package_dir: z.string(),
   report: z.string(),
+  synthetic: z.boolean().describe('Made by a generator: the numbers say nothing about patients.'),
   seconds: z.number(),
 })
 export type RunResult = z.infer<typeof RunResult>

@@ -1,2 +1,3 @@
 /** For the command line, which prints results before it knows any room but this one. */
+export { summaryLines } from '../report/summary_lines.ts'
 export { evaluationTable as evaluationText } from '../report/terminal_table.ts'

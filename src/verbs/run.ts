@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { certificateProblem, readPackage } from '../package/read.ts'
 import { describeUnlearnable } from '../prepare/learnable.ts'
 import { findPython } from '../python/environment.ts'
@@ -59,7 +60,7 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
   )
   const packaged = await stage('package', () =>
     reuse(
-      () => currentPackage(trained, loaded.recipe.package.checkpoint),
+      () => currentPackage(trained, loaded.recipe.package.checkpoint, evaluation),
       () => packageRun(trained.run_dir, { data: loaded }, io),
     ),
   )
@@ -74,6 +75,7 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
     package: packaged,
     package_dir: packaged.package_dir,
     report: join(trained.run_dir, RUN_FILES.report),
+    synthetic: prepared.synthetic,
     seconds: (performance.now() - started) / 1000,
   }
 }
@@ -104,22 +106,24 @@ async function currentEvaluation(runDir: string): Promise<Evaluation | null> {
 }
 
 /**
- * The run's package, if it is whole, holds the run's checkpoint, is newer than the evaluation, and its certificate
- * passed.
+ * The run's package, if it is whole, holds the run's checkpoint and the operating points of its evaluation, and its
+ * certificate passed.
  */
 async function currentPackage(
   trained: TrainResult,
   checkpoint: 'best' | 'latest',
+  evaluation: Evaluation,
 ): Promise<PackageResult | null> {
   const run = await readRun(trained.run_dir)
   const dir = join(run.dir, RUN_FILES.package)
-  const evaluated = await modified(join(run.dir, RUN_FILES.evaluation))
-  const packaged = await modified(join(dir, 'certificate.json'))
-  if (packaged === null || evaluated === null || packaged < evaluated) return null
   // What cannot be read is made again.
   const found = await readPackage(dir).catch(() => null)
   if (found === null || found.certificate === null || found.damage.length > 0) return null
   if (certificateProblem(found) !== null || found.model.provenance.step !== run[checkpoint]?.step) return null
+  // The latest checkpoint has operating points of its own, unless it is the best.
+  const isEvaluated = run[checkpoint]?.step === run.best?.step
+  if (isEvaluated && !isDeepStrictEqual(found.model.operating_points, evaluation.operating_points))
+    return null
   return packageResult(dir, found.certificate)
 }
 

@@ -4,6 +4,7 @@ import { EventTail } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import type { RunRecord } from '../runs/read.ts'
 import type { RunEvent } from '../schema/run.ts'
+import { epochText } from './epoch_text.ts'
 import type { Io } from './io.ts'
 
 export interface TrainingFollower {
@@ -71,7 +72,7 @@ function stepLine(event: Extract<RunEvent, { type: 'step' }>, told: Told): strin
       ? ''
       : ` · ${duration((((now - told.firstStep.at) / done) * (told.totalSteps - event.step)) / 1000)} left`
   return (
-    `step ${event.step}${told.totalSteps === null ? '' : `/${told.totalSteps}`} · epoch ${event.epoch.toFixed(1)}` +
+    `step ${event.step}${told.totalSteps === null ? '' : `/${told.totalSteps}`} · epoch ${epochText(event)}` +
     ` · loss ${event.loss.toPrecision(3)} · ${event.samples_per_second.toFixed(0)} samples/s${left}`
   )
 }
@@ -87,7 +88,7 @@ function eventLine(event: Exclude<RunEvent, { type: 'step' }>, select: string): 
   if (event.type === 'validation') {
     const shown = [select, ...Object.keys(event.metrics).filter((name) => name === 'loss' && name !== select)]
     const metrics = shown.map((name) => `${name} ${event.metrics[name]?.toFixed(4) ?? 'undefined'}`)
-    return `epoch ${event.epoch.toFixed(1)}: validation ${metrics.join(', ')}${event.is_best ? ', the best so far' : ''}`
+    return `epoch ${epochText(event)}: validation ${metrics.join(', ')}${event.is_best ? ', the best so far' : ''}`
   }
   if (event.type === 'warning') return `Warning: ${event.message}`
   if (event.type === 'end' && event.status === 'early_stopped')

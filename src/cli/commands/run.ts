@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
+import type { Evaluation } from '../../schema/evaluation.ts'
 import type { DryRunResult, RunResult } from '../../schema/results.ts'
+import { summaryLines } from '../../verbs/evaluation_text.ts'
 import { command } from '../command.ts'
-import { dryRunText, trainText } from './train.ts'
+import { dryRunText, trainLine } from './train.ts'
 
 export function runCommand(): Command {
   return command<RunResult | DryRunResult, { out?: string; new: boolean }>({
@@ -50,11 +52,16 @@ function runText(result: RunResult): string {
     skipped ? `${stage} done before` : `${stage} ${seconds.toFixed(1)} s`,
   )
   return [
-    trainText(result.train),
+    trainLine(result.train),
+    `run   ${result.run_dir}`,
     `time  ${seconds.join(', ')}`,
     `certificate ${passed ? 'passed' : 'FAILED'}, ${checks.length} checks`,
     `report   ${result.report}`,
     `package  ${result.package_dir}`,
-    `next     fiducial serve ${result.package_dir}`,
+    '',
+    ...summaryLines(result.evaluate as Evaluation, result),
+    '',
+    `next     fiducial evaluate ${result.run_dir} --split test   (opens the test split; each look is counted)`,
+    `         fiducial serve ${result.package_dir}`,
   ].join('\n')
 }

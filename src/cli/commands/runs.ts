@@ -5,6 +5,7 @@ import type {
   RunsLogsResult,
   RunsShowResult,
 } from '../../schema/results.ts'
+import { epochText } from '../../verbs/epoch_text.ts'
 import { command, positiveInteger } from '../command.ts'
 import { heading, metric, table } from '../table.ts'
 
@@ -75,11 +76,11 @@ function showText(run: RunsShowResult): string {
         ['step', 'epoch', ...names, ''],
         run.validations.map((v) => [
           String(v.step),
-          v.epoch.toFixed(2),
+          epochText(v),
           ...names.map((name) => metric(v.metrics[name])),
           v.step === run.best?.step ? 'best' : '',
         ]),
-      )}`,
+      )}\n${AT_A_HALF}`,
     )
   if (total > 0)
     parts.push(
@@ -95,6 +96,10 @@ function showText(run: RunsShowResult): string {
   for (const warning of run.warnings) parts.push(`Warning: ${warning}`)
   return parts.join('\n')
 }
+
+/** Below the metrics of training, which know no operating point. */
+const AT_A_HALF =
+  'balanced_accuracy, f1_mean and accuracy are at a score of 0.5 (exclusive classes: the highest score).'
 
 function logsCommand(): Command {
   return command<RunsLogsResult, { rank?: number; tail?: number }>({
@@ -128,15 +133,19 @@ function compareCommand(): Command {
       return runsCompare(args)
     },
     print({ runs, config, metrics }) {
-      const value = (v: unknown) => (typeof v === 'string' ? v : JSON.stringify(v))
+      const value = (key: string, v: unknown) => {
+        if (typeof v !== 'string') return JSON.stringify(v)
+        return key === 'data.shard_set' ? v.slice(v.lastIndexOf('/') + 1) : v
+      }
       const short = (text: string) => (text.length > 32 ? `${text.slice(0, 29)}…` : text)
-      return table(
+      const rows = table(
         ['', ...runs],
         [
           ...Object.entries(metrics).map(([name, values]) => [name, ...values.map(metric)]),
-          ...Object.entries(config).map(([key, values]) => [key, ...values.map((v) => short(value(v)))]),
+          ...Object.entries(config).map(([key, values]) => [key, ...values.map((v) => short(value(key, v)))]),
         ],
       )
+      return `${rows}\n${AT_A_HALF}`
     },
   })
 }

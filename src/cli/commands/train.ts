@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { DryRunResult, TrainResult } from '../../schema/results.ts'
+import { epochText } from '../../verbs/epoch_text.ts'
 import { command } from '../command.ts'
 import { metric } from '../table.ts'
 
@@ -35,17 +36,27 @@ export function trainCommand(): Command {
 export const dryRunText = ({ would }: DryRunResult) =>
   `Would:\n${would.map((line) => `  ${line}`).join('\n')}`
 
-export function trainText(result: TrainResult): string {
-  const speed =
-    result.samples_per_second === null ? '' : `, ${result.samples_per_second.toFixed(0)} samples/s`
-  const lines = [
-    `${result.status === 'early_stopped' ? 'stopped early' : result.status} after ${result.steps} steps, ` +
-      `${result.epochs.toFixed(1)} epochs${speed}`,
-    `run   ${result.run_dir}`,
-  ]
+/** How training ended, in a line. */
+export function trainLine({ status, steps, epochs, samples_per_second }: TrainResult): string {
+  const speed = samples_per_second === null ? '' : `, ${samples_per_second.toFixed(0)} samples/s`
+  const passes = epochText({ step: steps, epoch: epochs })
+  return (
+    `${status === 'early_stopped' ? 'stopped early' : status} after ${steps} step${steps === 1 ? '' : 's'}, ` +
+    `${passes} epoch${passes === '1' ? '' : 's'}${speed}`
+  )
+}
+
+/** Metrics that depend on no threshold: those of the operating points are what `evaluate` measures. */
+const WITHOUT_THRESHOLD = ['auroc_mean', 'average_precision_mean', 'loss']
+
+function trainText(result: TrainResult): string {
+  const lines = [trainLine(result), `run   ${result.run_dir}`]
   if (result.best !== null) {
-    const metrics = Object.entries(result.best.metrics).map(([name, value]) => `${name} ${metric(value)}`)
-    lines.push(`best  step ${result.best.step}: ${metrics.join(', ')} (validation)`)
+    const found = Object.entries(result.best.metrics).filter(([name]) => WITHOUT_THRESHOLD.includes(name))
+    const metrics = found.map(([name, value]) => `${name} ${metric(value)}`)
+    lines.push(
+      `best  step ${result.best.step}: ${metrics.join(', ')} (validation, which chose it: optimistic)`,
+    )
   }
   return lines.join('\n')
 }
