@@ -69,7 +69,7 @@ test('a start, a validation and a warning become a line each, a step becomes pro
   )
   assert.deepEqual(lines, [
     '40 cases train, 9 validate; 11.2 M parameters on cpu, fp32, 2 ranks, 1 thread; 20 steps',
-    'epoch 1.0: validation auroc_mean 0.9123, loss 0.4000, the best so far',
+    'epoch 1: validation auroc_mean 0.9123, loss 0.4000, the best so far',
     'Warning: look',
   ])
   assert.deepEqual(progress, ['step 1/20 · epoch 0.1 · loss 0.512 · 100 samples/s'])
