@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -185,6 +186,41 @@ test('SIGINT and SIGTERM abort the verb, which exits 75', async () => {
     assert.equal(code, 75)
     assert.match(stderr, /^ready\nStopping at the next safe point[\s\S]*stopped\n$/)
   }
+})
+
+test('a second signal of either kind ends the verb at once', async () => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const action = "setInterval(() => {}, 1000); context.io.log('ready'); await new Promise(() => {})"
+    const child = spawn(process.execPath, [
+      '--input-type=module-typescript',
+      '-e',
+      verbScript(action),
+      'verb',
+    ])
+    child.stderr.on('data', () => child.kill(signal))
+    assert.equal(await new Promise((resolve) => child.once('close', resolve)), 75)
+  }
+})
+
+test('a full standard output, a folder that is gone and an empty argument exit 2 with one message', async () => {
+  const gone = join(dir, 'gone')
+  const scripts = [
+    ["'$F' runs list > /dev/full", /^The result could not be written to standard output: ENOSPC/],
+    ["'$F' --help > /dev/full", /^The result could not be written to standard output: ENOSPC/],
+    [`mkdir '${gone}' && cd '${gone}' && rmdir '${gone}' && '$F' runs list`, /The working directory is gone/],
+    ["'$F' inspect ''", /^An argument is empty/],
+  ] as const
+  for (const [script, message] of scripts) {
+    if (script.includes('/dev/full') && !existsSync('/dev/full')) continue
+    const { code, stderr } = await run('sh', ['-c', script.replace('$F', join(root, 'fiducial'))])
+    assert.equal(code, 2, script)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /\n {4}at /)
+  }
+})
+
+test('a mistake points at the help of the very command', async () => {
+  assert.match((await fiducial('runs', 'compare', 'one')).stderr, /\(fiducial runs compare --help shows/)
 })
 
 test('a reader that closes the pipe ends the verb quietly', async () => {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Command, Help, InvalidArgumentError, Option } from 'commander'
+import { UserError } from '../schema/errors.ts'
 import type { Io } from '../verbs/io.ts'
 import { deliver } from './outcome.ts'
 import { terminalIo } from './terminal.ts'
@@ -43,6 +44,8 @@ export interface CommandSpec<Result, Own> {
   flags?: readonly CommonFlag[]
   /** Flags of its own; their camelCase values appear in `flags`. */
   options?: readonly Option[]
+  /** What is said on the first SIGINT or SIGTERM, where it is not a safe point that is waited for. */
+  stopping?: string
   /** Calls the verb. Throws UserError and its kin for what the user can mend. */
   action(context: Context<Result, Own>): Promise<Result | undefined>
   /** The result for a person; stdout without --json. */
@@ -79,7 +82,6 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
     .summary(spec.summary)
     .description(spec.description ?? sentence(spec.summary))
     .configureHelp({ optionDescription: describeOption })
-    .showHelpAfterError(`(fiducial ${spec.name} --help shows an example)`)
   for (const argument of spec.arguments ?? []) cmd.argument(argument)
   for (const flag of spec.flags ?? []) cmd.addOption(COMMON[flag]())
   for (const option of spec.options ?? []) cmd.addOption(option)
@@ -88,7 +90,7 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
   cmd.addHelpText('after', `\nExample${spec.examples.length > 1 ? 's' : ''}:\n${indent(spec.examples)}`)
   cmd.action(async () => {
     const flags = { ...WITHOUT_FLAGS, ...cmd.opts() } as CommonFlags & Own
-    const terminal = terminalIo({ quiet: flags.quiet })
+    const terminal = terminalIo({ quiet: flags.quiet, stopping: spec.stopping })
     const context: Context<Result, Own> = {
       args: cmd.processedArgs.flat().filter((a): a is string => typeof a === 'string'),
       flags,
@@ -97,6 +99,8 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
         deliver(flags.json ? JSON.stringify(result) : spec.print(result, context), terminal.endProgress),
     }
     try {
+      if (context.args.includes(''))
+        throw new UserError('An argument is empty.\n  do: name a file or folder; "." is the one you are in.')
       const result = await spec.action(context)
       if (result === undefined) return
       await context.emit(result)

@@ -6,6 +6,7 @@ import { commands } from './registry.ts'
 /** Runs one command line and gives its exit code: 0, 2 user's mistake, 3 needs attention, 75 stopped, 1 bug. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
+    process.cwd()
     await buildProgram().parseAsync(argv, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
@@ -31,7 +32,8 @@ function buildProgram(): Command {
     )
   for (const make of Object.values<() => Command>(commands)) program.addCommand(make())
   // Left-over text of a mistyped verb: commander names the nearest.
-  for (const cmd of everyCommand(program)) cmd.exitOverride()
+  for (const cmd of everyCommand(program))
+    cmd.exitOverride().showHelpAfterError(`(${pathOf(cmd)} --help shows an example)`)
   return program
 }
 
@@ -39,16 +41,30 @@ function everyCommand(cmd: Command): Command[] {
   return [cmd, ...cmd.commands.flatMap(everyCommand)]
 }
 
+/** `fiducial runs compare` */
+function pathOf(cmd: Command): string {
+  return cmd.parent === null ? cmd.name() : `${pathOf(cmd.parent)} ${cmd.name()}`
+}
+
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }
 
-// A reader that closed the pipe (`| head`) has what it wanted.
+// A reader that closed the pipe (`| head`) has what it wanted; a full disk takes nothing more.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(0)
+    if (error.code === 'EPIPE') process.exit(0)
+    if (stream === process.stdout)
+      process.stderr.write(
+        `The result could not be written to standard output: ${error.code ?? error.message}.\n` +
+          '  do: free some space, or send the output elsewhere; the same command goes on from what is finished.\n',
+      )
+    process.exit(2)
   })
 
-if (import.meta.main) process.exit(await main(process.argv.slice(2)))
+if (import.meta.main) {
+  const code = await main(process.argv.slice(2))
+  // A write that failed is told one turn later.
+  setImmediate(() => process.exit(code))
+}

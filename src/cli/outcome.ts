@@ -1,10 +1,14 @@
 import { UserError } from '../schema/errors.ts'
 
-/** Writes a verb's result to stdout and waits until it has left the process. */
+/** Writes a verb's result to stdout and waits until it has left the process; where it cannot, `main` ends the process. */
 export async function deliver(text: string, before: () => void = () => {}): Promise<void> {
   before()
   if (text === '') return
-  await new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()))
+  await new Promise<void>((resolve) =>
+    process.stdout.write(`${text}\n`, (error) => {
+      if (!error) resolve()
+    }),
+  )
 }
 
 /**
@@ -12,6 +16,8 @@ export async function deliver(text: string, before: () => void = () => {}): Prom
  * `json` stdout carries `{ error, exit_code }` and what the error's `result` holds, so that it is one JSON object whatever happens.
  */
 export async function reportFailure(error: unknown, { json }: { json: boolean }): Promise<number> {
+  if (isWithoutFolder(error))
+    error = new UserError('The working directory is gone.\n  do: change to a folder that is there.')
   const exitCode = error instanceof UserError ? error.exitCode : 1
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof UserError) process.stderr.write(`${message}\n`)
@@ -23,6 +29,11 @@ export async function reportFailure(error: unknown, { json }: { json: boolean })
   }
   if (json) await deliver(JSON.stringify({ ...resultOf(error), error: message, exit_code: exitCode }))
   return exitCode
+}
+
+/** Whether the folder that the command was started in has been removed since. */
+function isWithoutFolder(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd'
 }
 
 /** What was reached before the failure, which some errors carry: a stopped training does. */

@@ -13,9 +13,17 @@ const PIPED_PROGRESS_MS = 10_000
 
 /**
  * The outside world of a verb on a terminal: lines go to stderr, SIGINT and SIGTERM abort `io.signal`; a second
- * SIGINT ends the process at once.
+ * one ends the process at once, whatever is pending.
+ *
+ * @param stopping what is said on the first signal
  */
-export function terminalIo({ quiet }: { quiet: boolean }): Terminal {
+export function terminalIo({
+  quiet,
+  stopping = 'Stopping at the next safe point; what is finished is kept.',
+}: {
+  quiet: boolean
+  stopping?: string | undefined
+}): Terminal {
   const controller = new AbortController()
   const isTTY = process.stderr.isTTY === true
   let live = false
@@ -43,12 +51,9 @@ export function terminalIo({ quiet }: { quiet: boolean }): Terminal {
     }
   }
   function stop(signal: NodeJS.Signals) {
-    if (controller.signal.aborted) {
-      if (signal === 'SIGINT') process.exit(75)
-      return
-    }
+    if (controller.signal.aborted) process.exit(75)
     endProgress()
-    log('Stopping at the next safe point; what is finished is kept. Ctrl-C again stops at once.')
+    log(`${stopping} ${signal === 'SIGINT' ? 'Ctrl-C' : 'SIGTERM'} again stops at once.`)
     controller.abort(signal)
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)

@@ -40,6 +40,7 @@ export function serveCommand(): Command {
         .default(64),
       new Option('--allow-failed', 'serve a package without a passing certificate').default(false),
     ],
+    stopping: 'Finishing open requests; no new ones are taken.',
     async action({ args, flags, io, emit }) {
       const { serve } = await import('../../verbs/serve.ts')
       await serve(args, flags, emit, io)
