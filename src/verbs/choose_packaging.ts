@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { findByReference } from '../runs/find.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { UserError } from '../schema/errors.ts'
 import type { DryRunResult, PackageResult } from '../schema/results.ts'
@@ -49,10 +50,11 @@ export async function choosePackaging(
       io,
     )
   }
-  if (request.dryRun) return would(`export and certify the run ${run}`, out ?? join(run!, RUN_FILES.package))
+  const { dir } = await findByReference(run!)
+  if (request.dryRun) return would(`export and certify the run ${dir}`, out ?? join(dir, RUN_FILES.package))
   const version = request.packageVersion === undefined ? {} : { version: request.packageVersion }
   const { packageRun } = await import('./package.ts')
-  return packageRun(run!, { ...data, ...target, ...version, set: request.set }, io)
+  return packageRun(dir, { ...data, ...target, ...version, set: request.set }, io)
 }
 
 function would(what: string, out: string | undefined): DryRunResult {

@@ -134,8 +134,30 @@ test('two files with one stem keep their extensions as case ids', async () => {
 
 test('a path that names nothing, and a folder without images, say so', async () => {
   await assert.rejects(predict(pkg, [join(scratch, 'nowhere')], {}, quietIo()), UserError)
+  const both = [join(scratch, 'nowhere'), join(scratch, 'neither')]
+  await assert.rejects(predict(pkg, both, {}, quietIo()), /nowhere/)
   const dir = await folder({ 'notes.txt': 'x' })
   await assert.rejects(predict(pkg, [dir], {}, quietIo()), /No image in/)
+})
+
+test('one path of several that names nothing is listed as failed', async () => {
+  const dir = await folder({ 'a.png': png })
+  const nowhere = join(scratch, 'nowhere.png')
+  const { predictions, failed } = await predict(pkg, [join(dir, 'a.png'), nowhere], {}, quietIo())
+  assert.equal(predictions.length, 1)
+  assert.deepEqual(
+    failed.map((f) => f.file),
+    [nowhere],
+  )
+  assert.match(failed[0]!.reason, /No such file/)
+})
+
+test('a run stands for the package in it', async () => {
+  const run = await folder({ 'run.json': '{}' })
+  const dir = await folder({ 'a.png': png })
+  await assert.rejects(predict(run, [dir], {}, quietIo()), /has no package yet[\s\S]*fiducial package/)
+  await writeTinyPackage(join(run, 'package'))
+  assert.equal((await predict(run, [dir], {}, quietIo())).predictions.length, 1)
 })
 
 test('a folder that links to itself ends, and a dangling link is listed as failed', async () => {

@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { findPackage } from '../runs/find.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { explain, writeAtomic } from '../storage/local.ts'
@@ -21,7 +22,7 @@ const MAX_FILE_BYTES = 1 << 30
  * Scores image files, and the images of folders and the folders in them, in the order given; a folder's in the order
  * of their paths. Needs no Python. A file that cannot be read is listed in `failed` and stops nothing.
  *
- * @throws {UserError} when the package cannot be used, or a path names nothing, or there is no image at all
+ * @throws {UserError} when the package cannot be used, or no path names anything, or there is no image at all
  */
 export async function predict(
   packageDir: string,
@@ -30,7 +31,7 @@ export async function predict(
   io: Io,
 ): Promise<PredictResult> {
   const files = await findImages(paths)
-  const loaded = await loadPackage(packageDir, options)
+  const loaded = await loadPackage(await findPackage(packageDir), options)
   try {
     for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
     const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
@@ -61,13 +62,17 @@ export async function predict(
 /**
  * Files as named; of folders every image by its extension, hidden ones left out.
  *
- * @throws {UserError} when a path names nothing, or no image is found
+ * @throws {UserError} when no path names anything, or no image is found
  */
 export async function findImages(paths: readonly string[]): Promise<InputFile[]> {
   const files: InputFile[] = []
+  const missing: unknown[] = []
   for (const path of paths) {
-    const info = await stat(path).catch((cause) => Promise.reject(explain(cause, path)))
-    if (!info.isDirectory()) {
+    const info = await stat(path).catch((cause) => {
+      missing.push(explain(cause, path))
+    })
+    // What is not there fails when it is read, and is listed with the reason.
+    if (!info?.isDirectory()) {
       files.push(inputFile(path, withoutExtension(path)))
       continue
     }
@@ -79,6 +84,7 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
       .sort()
     for (const name of inside) files.push(inputFile(join(path, name), withoutExtension(name)))
   }
+  if (files.length > 0 && files.length === missing.length) throw missing[0]
   if (files.length > 0) return withDistinctIds(files)
   throw new UserError(
     `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif or .webp files.`,

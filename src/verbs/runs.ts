@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { readRankLogs } from '../launch/rank_log.ts'
 import { eventsOf } from '../runs/events.ts'
+import { findByReference } from '../runs/find.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
 import { listRuns } from '../runs/list.ts'
-import { type RunRecord, readRun } from '../runs/read.ts'
+import type { RunRecord } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
-import { nearest } from '../schema/parse.ts'
 import type {
   RunSummary,
   RunsCompareResult,
@@ -89,25 +89,6 @@ export async function runsCompare(
       metricNames.map((name) => [name, runs.map((run) => run.best?.metrics[name] ?? null)]),
     ),
   }
-}
-
-/**
- * A run by its folder, or by its name below `parent`.
- *
- * @throws {UserError} naming the nearest run
- */
-export async function findByReference(reference: string, parent: string = runsFolder()): Promise<RunRecord> {
-  for (const dir of [resolve(reference), resolve(parent, reference)])
-    if (await exists(join(dir, RUN_FILES.config))) return readRun(dir)
-  const { runs } = await listRuns(parent)
-  const near = nearest(
-    reference,
-    runs.map((run) => run.id),
-  )
-  throw new UserError(
-    `There is no run ${reference}${near ? `; did you mean ${near}?` : '.'}\n` +
-      `  looked in: ${parent}\n  do: "fiducial runs list" shows the runs; a path to a run folder works too.`,
-  )
 }
 
 function summary(run: RunRecord): RunSummary {

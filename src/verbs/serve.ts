@@ -3,6 +3,7 @@ import { type AddressInfo, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { runNetwork } from '../package/infer.ts'
 import { type LoadedPackage, type LoadOptions, loadPackage } from '../package/load.ts'
+import { findPackage } from '../runs/find.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Io } from './io.ts'
 
@@ -42,7 +43,7 @@ export async function serve(
   try {
     // Fastify loads while the networks do.
     const server = import('../serve/app.ts')
-    for (const dir of packageDirs) loaded.push(await loadPackage(dir, options))
+    for (const dir of packageDirs) loaded.push(await loadPackage(await findPackage(dir), options))
     const models = named(loaded)
     await Promise.all(loaded.map(warmUp))
     for (const [name, { problem }] of models)

@@ -93,7 +93,7 @@ test('targets that do not go together say what to name', () => {
     [['run', '--exclusive'], /go with --predictions/],
     [['run', '--allow-failed'], /--allow-failed goes with a package/],
     [['--predictions', 'p.csv', '--labels', 'l.csv', '--allow-failed'], /--allow-failed goes with a package/],
-    [['absent'], /There is no run in absent/],
+    [['absent'], /There is no run absent/],
   ]
   for (const [args, message] of cases) {
     const { status, stderr } = fiducial(...args)

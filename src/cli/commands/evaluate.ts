@@ -113,7 +113,8 @@ async function targetOf(path: string | undefined, flags: Own & { set: string[] }
     throw new UserError(
       `${path} is not a package; --data needs one.\n  do: name the folder that "fiducial package" wrote, e.g. ${join(path, 'package')}.`,
     )
-  return { run: path }
+  const { findByReference } = await import('../../runs/find.ts')
+  return { run: (await findByReference(path)).dir }
 }
 
 async function exists(path: string): Promise<boolean> {
