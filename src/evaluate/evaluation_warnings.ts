@@ -31,10 +31,28 @@ export function withheldWarnings(
     'no spread': 'every resample gives the same value, which would claim certainty',
   }
   const lines = (['undefined in resamples', 'no spread'] as const).flatMap((why) => {
-    const names = whole.withheld
-      .filter((entry) => entry.why === why)
-      .map(({ metric, label }) => (label === null ? metric : `${metric} of ${labels[label]}`))
-    return names.length === 0 ? [] : [`No interval for ${names.join(', ')}: ${because[why]}.`]
+    const found = whole.withheld.filter((entry) => entry.why === why)
+    if (found.length === 0) return []
+    const byLabel = new Map<number | null, string[]>()
+    for (const { metric, label } of found)
+      byLabel.set(label, [
+        ...(byLabel.get(label) ?? []),
+        metric.replaceAll('_', ' ').replace('auroc', 'AUROC'),
+      ])
+    // Labels that lack the same intervals are named together.
+    const byMetrics = new Map<string, string[]>()
+    for (const [label, metrics] of byLabel) {
+      const names = metrics.join(', ')
+      byMetrics.set(names, [...(byMetrics.get(names) ?? []), ...(label === null ? [] : [labels[label]!])])
+    }
+    const lacking = new Set(found.flatMap(({ label }) => (label === null ? [] : [labels[label]!])))
+    const what =
+      byMetrics.size <= 2
+        ? [...byMetrics]
+            .map(([names, of]) => (of.length === 0 ? names : `${names} of ${some(of)}`))
+            .join('; ')
+        : `${found.length} metrics of ${some([...lacking])}`
+    return [`No interval for ${what}: ${because[why]}.`]
   })
   const numParts = parts.filter(({ withheld }) => withheld.length > 0).length
   if (numParts > 0)
@@ -46,8 +64,22 @@ export function withheldWarnings(
 
 /** Labels whose cases are all of one kind: ranking metrics do not exist for them. */
 export function missingClassWarnings(perLabel: Readonly<Record<string, LabelEvaluation>>): string[] {
-  return Object.entries(perLabel).flatMap(([label, { positive, negative, unknown }]) => {
-    if (positive > 0 && negative > 0) return []
+  const lacks = (kind: 'positive' | 'negative') =>
+    Object.keys(perLabel).filter((label) => {
+      const { positive, negative } = perLabel[label]!
+      return perLabel[label]![kind] === 0 && positive + negative > 0
+    })
+  const told = new Set<string>()
+  const together = (['positive', 'negative'] as const).flatMap((kind) => {
+    const names = lacks(kind)
+    if (names.length < MANY) return []
+    for (const name of names) told.add(name)
+    return [
+      `${names.length} labels have no ${kind} case, so their AUROC is undefined and no operating point can be chosen here: ${some(names)}.`,
+    ]
+  })
+  const each = Object.entries(perLabel).flatMap(([label, { positive, negative, unknown }]) => {
+    if ((positive > 0 && negative > 0) || told.has(label)) return []
     const cases =
       unknown > 0
         ? `${positive + negative} labelled cases (${unknown} unknown)`
@@ -58,4 +90,14 @@ export function missingClassWarnings(perLabel: Readonly<Record<string, LabelEval
       `${label}: none of its ${cases} is ${missing}, so AUROC is undefined and no operating point can be chosen here.`,
     ]
   })
+  return [...together, ...each]
 }
+
+/** From so many on, labels share one line. */
+const MANY = 4
+const MOST_NAMED = 6
+
+const some = (names: readonly string[]): string =>
+  names.length <= MOST_NAMED
+    ? names.join(', ')
+    : `${names.slice(0, MOST_NAMED).join(', ')} and ${names.length - MOST_NAMED} more labels`

@@ -29,6 +29,7 @@ export interface Chart {
   height?: number
 }
 
+const LINE_HEIGHT = 14
 const MARGIN = { left: 52, right: 14, top: 10, bottom: 40 }
 
 /** A chart as SVG: axes with round ticks, a legend when there is more than one named series. Colours follow the page. */
@@ -40,6 +41,7 @@ export function chart(spec: Chart): Html {
   const py = (y: number) => round(MARGIN.top + (1 - spec.y.place(y)) * plotHeight)
   const bottom = MARGIN.top + plotHeight
   const right = MARGIN.left + plotWidth
+  const labelY = (mark: { y: number }) => py(mark.y) + (spec.y.place(mark.y) > 0.75 ? 18 : 4)
   const named = spec.series.filter((series) => !series.isBackground)
   return html`<figure class="chart">
 <figcaption>${spec.title}</figcaption>
@@ -61,14 +63,14 @@ ${(spec.rules ?? []).map(
   ({ x, label }) =>
     html`<g class="rule">${line(px(x), MARGIN.top, px(x), bottom)}<text x="${px(x) + 4}" y="${MARGIN.top + 11}">${label}</text></g>`,
 )}${spec.series.map((series) => seriesPath(series, px, py))}${(spec.notes ?? []).map(
-  ({ x, y, text }) => html`<text class="note" x="${px(x)}" y="${round(py(y) - 5)}">${text}</text>`,
+  ({ x, y, text }) =>
+    html`<text class="note" x="${px(x)}" y="${round(clearOf(py(y) - 5, (spec.marks ?? []).map(labelY)))}">${text}</text>`,
 )}${(spec.marks ?? []).map((mark) => {
   // Labels turn towards the inside, so that they stay within the plot.
   const isRight = spec.x.place(mark.x) > 0.6
-  const isTop = spec.y.place(mark.y) > 0.75
   return html`<g class="mark c${mark.colour}"><circle cx="${px(mark.x)}" cy="${py(mark.y)}" r="5"/><text x="${
     px(mark.x) + (isRight ? -10 : 10)
-  }" y="${py(mark.y) + (isTop ? 18 : 4)}" text-anchor="${isRight ? 'end' : 'start'}">${mark.label}</text></g>`
+  }" y="${labelY(mark)}" text-anchor="${isRight ? 'end' : 'start'}">${mark.label}</text></g>`
 })}</svg>${
     named.length > 1 &&
     html`<ul class="legend">${named.map(
@@ -82,6 +84,13 @@ ${(spec.rules ?? []).map(
   }</figure>`
 }
 
+/** Moves a line of words up, or at the top down, until it is not printed over a mark's label. */
+function clearOf(y: number, labels: readonly number[]): number {
+  const near = labels.find((label) => Math.abs(label - y) < LINE_HEIGHT)
+  if (near === undefined) return y
+  return near - LINE_HEIGHT > MARGIN.top + 8 ? near - LINE_HEIGHT : near + LINE_HEIGHT
+}
+
 function seriesPath(series: Series, px: (x: number) => number, py: (y: number) => number): Html {
   const { points, colour, kind = 'line' } = series
   const path = points.map(([x, y], i) => `${i === 0 ? 'M' : 'L'}${px(x)} ${py(y)}`).join('')
@@ -92,9 +101,12 @@ function seriesPath(series: Series, px: (x: number) => number, py: (y: number) =
   }`
 }
 
-/** A metric with its interval on a strip from 0.5 (chance) to 1; lower values stop at the left end. */
-export function intervalStrip(metric: { value: number; low: number | null; high: number | null }): Html {
-  const at = (value: number) => round(2 + 92 * Math.max(0, (value - 0.5) / 0.5))
+/** A metric with its interval on a strip from `from` to 1. */
+export function intervalStrip(
+  metric: { value: number; low: number | null; high: number | null },
+  from: number,
+): Html {
+  const at = (value: number) => round(2 + (92 * (value - from)) / (1 - from))
   const { value, low, high } = metric
   return html`<svg class="strip" viewBox="0 0 96 10" aria-hidden="true"><path class="track" d="M2 5H94M2 2V8M94 2V8"/>${
     low !== null && high !== null && html`<path class="range" d="M${at(low)} 5H${at(high)}"/>`

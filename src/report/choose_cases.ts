@@ -11,6 +11,8 @@ export interface ChosenCase {
 /** Images of each kind and label, and labels shown: few enough to look at, and for a file of some megabytes. */
 const MOST_OF_A_KIND = 6
 const MOST_LABELS = 4
+/** Share of the confidence that is possible, below which a right decision is not called confident. */
+const LEAST_CONFIDENCE = 0.1
 
 /**
  * Cases worth looking at: most confident and right (half of them with the finding), most confident and wrong, and
@@ -61,7 +63,7 @@ function pick(judged: readonly Judged[]): ChosenCase[] {
   const sure = [...judged].sort(
     (a, b) => b.confidence - a.confidence || (a.prediction.case_id < b.prediction.case_id ? -1 : 1),
   )
-  const right = sure.filter((one) => one.isRight)
+  const right = sure.filter((one) => one.isRight && one.confidence >= LEAST_CONFIDENCE)
   const present = onePatientEach(right.filter((one) => one.isPresent))
   const absent = onePatientEach(right.filter((one) => !one.isPresent))
   const numAbsent = Math.min(absent.length, MOST_OF_A_KIND / 2)

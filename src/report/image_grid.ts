@@ -52,11 +52,19 @@ function words(
     const called = task.labels.reduce((best, name) => (scores[name]! > scores[best]! ? name : best))
     return { truth: label, predicted: `${called} ${scores[called]!.toFixed(2)}`, isRight: called === label }
   }
-  const isCalled = scores[label]! >= (operating_points[label]?.threshold ?? Number.NaN)
+  const threshold = operating_points[label]?.threshold ?? Number.NaN
+  const isCalled = scores[label]! >= threshold
   const isPresent = truth[label] === 1
   return {
     truth: `${label} ${isPresent ? 'present' : 'absent'}`,
-    predicted: `${isCalled ? 'present' : 'absent'}, score ${scores[label]!.toFixed(3)}`,
+    predicted: `${isCalled ? 'present' : 'absent'}, score ${apartFrom(threshold, scores[label]!)}`,
     isRight: isCalled === isPresent,
   }
+}
+
+/** A score with three decimals, or as many more as show on which side of the threshold it lies. */
+function apartFrom(threshold: number, score: number): string {
+  let digits = 3
+  while (digits < 9 && score.toFixed(digits) === threshold.toFixed(digits)) digits++
+  return score.toFixed(digits)
 }

@@ -38,6 +38,7 @@ const DECISION_COLUMNS = DECISION_METRICS.filter((name) => name !== 'accuracy')
 /** A row a label: counts, ranking metrics, and what the operating point gives. */
 export function labelSection(evaluation: Evaluation): Html {
   const { task, per_label, operating_points, metrics } = evaluation
+  const from = stripStart(evaluation)
   const isDecided = task.exclusive || Object.keys(operating_points).length > 0
   const decisions = isDecided ? DECISION_COLUMNS : []
   const rows = task.labels.map((label) => {
@@ -46,17 +47,17 @@ export function labelSection(evaluation: Evaluation): Html {
       one.positive,
     )}<small>of ${whole(one.positive + one.negative)}</small>${
       one.unknown > 0 && html`<small>${whole(one.unknown)} unknown</small>`
-    }</td><td>${aurocCell(one.auroc)}</td><td>${cell(one.average_precision)}</td>${decisions.map(
+    }</td><td>${aurocCell(one.auroc, from)}</td><td>${cell(one.average_precision)}</td>${decisions.map(
       (name) => html`<td>${cell(one[name])}</td>`,
     )}</tr>`
   })
   const means =
     task.labels.length > 1 &&
-    html`<tr><td class="word"><b>mean</b></td><td></td><td>${aurocCell(metrics.auroc_mean)}</td><td>${cell(
+    html`<tr><td class="word"><b>mean</b></td><td></td><td>${aurocCell(metrics.auroc_mean, from)}</td><td>${cell(
       metrics.average_precision_mean,
     )}</td>${decisions.map((name) => html`<td>${cell(metrics[`${name}_mean`])}</td>`)}</tr>`
   return html`<section><h2>By label</h2>
-<p class="soft">${decisionText(evaluation)}</p>
+<p class="soft">${decisionText(evaluation)} The strip under AUROC runs from ${from} to 1.</p>
 <div class="scroll"><table class="wide"><thead><tr><th>label</th><th>positive</th><th>AUROC</th><th>average<br>precision</th>${decisions.map(
     (name) => html`<th>${headerWords(metricName(name))}</th>`,
   )}</tr></thead><tbody>${rows}${means}</tbody></table></div></section>`
@@ -89,9 +90,21 @@ function decisionText({ task, operating_points }: Evaluation): string {
 
 const chosenOn = (where: string): string => (where === 'val' ? 'the validation split' : where)
 
-/** With a strip from 0.5 to 1, which makes rows comparable at a glance. */
-function aurocCell(metric: Metric | undefined): Html {
-  return html`${cell(metric)}${metric && metric.value !== null && intervalStrip(metric)}`
+/** With a strip, which makes rows comparable at a glance. */
+function aurocCell(metric: Metric | undefined, from: number): Html {
+  return html`${cell(metric)}${metric && metric.value !== null && intervalStrip(metric, from)}`
+}
+
+/** Where all strips of the report start: at chance, or at 0 when any value or interval lies below. */
+function stripStart({ per_label, subgroups, metrics }: Evaluation): number {
+  const all = [
+    ...Object.values(per_label).map((one) => one.auroc),
+    ...subgroups.flatMap((group) => Object.values(group.per_label).map((one) => one.auroc)),
+    ...(metrics.auroc_mean ? [metrics.auroc_mean] : []),
+  ]
+  return all.some((metric) => metric.value !== null && Math.min(metric.value, metric.low ?? 1) < 0.5)
+    ? 0
+    : 0.5
 }
 
 function cell(metric: Metric | undefined): Html | string {
@@ -224,8 +237,10 @@ function matrix(title: string, names: readonly string[], counts: readonly (reado
 }
 
 /** A row a group and label. */
-export function subgroupSection({ subgroups, task }: Evaluation): Html | null {
+export function subgroupSection(evaluation: Evaluation): Html | null {
+  const { subgroups, task } = evaluation
   if (subgroups.length === 0) return null
+  const from = stripStart(evaluation)
   const isSingle = task.labels.length === 1
   return html`<section><h2>Subgroups</h2>
 <p class="soft">Thresholds are the same for all groups. Small groups have wide intervals: compare the intervals, not the values.</p>
@@ -233,7 +248,7 @@ export function subgroupSection({ subgroups, task }: Evaluation): Html | null {
     (group) =>
       task.labels.map((label, l) => {
         const one = group.per_label[label]!
-        return html`<tr><td class="word">${l === 0 && html`${group.attribute}: <b>${group.value}</b>`}</td>${!isSingle && html`<td class="word">${label}</td>`}<td>${l === 0 && whole(group.cases)}</td><td>${l === 0 && whole(group.patients)}</td><td>${aurocCell(one.auroc)}</td><td>${cell(one.sensitivity)}</td><td>${cell(one.specificity)}</td></tr>`
+        return html`<tr><td class="word">${l === 0 && html`${group.attribute}: <b>${group.value}</b>`}</td>${!isSingle && html`<td class="word">${label}</td>`}<td>${l === 0 && whole(group.cases)}</td><td>${l === 0 && whole(group.patients)}</td><td>${aurocCell(one.auroc, from)}</td><td>${cell(one.sensitivity)}</td><td>${cell(one.specificity)}</td></tr>`
       }),
   )}</tbody></table></div></section>`
 }
