@@ -364,3 +364,27 @@ test('the page loads nothing from elsewhere, and its policy forbids that', async
     assert.doesNotMatch(page, /<script(?![^>]*src=)|style="|\son\w+="/)
   })
 })
+
+test('what is no HTTP request, or has endless headers, is refused in the same words as all else', () =>
+  withApp({}, async (app) => {
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as AddressInfo
+    const answer = (text: string) =>
+      new Promise<string>((resolve, reject) => {
+        let got = ''
+        const socket = connect(port, '127.0.0.1', () => socket.write(text))
+        socket.on('data', (bytes) => {
+          got += String(bytes)
+        })
+        socket.on('error', reject)
+        socket.on('close', () => resolve(got))
+      })
+    for (const [text, status, code] of [
+      ['not http\r\n\r\n', 400, 'malformed'],
+      [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ] as const) {
+      const [head, body] = (await answer(text)).split('\r\n\r\n') as [string, string]
+      assert.match(head, new RegExp(`^HTTP/1.1 ${status} `))
+      assert.equal(ServeError.parse(JSON.parse(body)).code, code)
+    }
+  }))

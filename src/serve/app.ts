@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { INPUT_FORMATS, thresholds } from '../package/infer.ts'
@@ -78,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: true,
     routerOptions: { maxParamLength: 200 },
     onProtoPoisoning: 'error',
+    clientErrorHandler: answerMalformed,
     // A path that cannot even be decoded comes here before any hook.
     frameworkErrors: (error, request, reply) => {
       startAnswer(request, reply)
@@ -189,6 +192,27 @@ function describeModels(models: ReadonlyMap<string, Served>): ServedModel[] {
     input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: [...INPUT_FORMATS] },
     warnings,
   }))
+}
+
+/** What Node's HTTP parser refuses never becomes a request: the same answer is written to the connection. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { status, code, message } =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new HttpError(431, 'headers_too_large', 'The headers of the request are too large.')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new HttpError(408, 'timeout', 'The request did not arrive in time.')
+        : new HttpError(400, 'malformed', 'This is no HTTP request.')
+  const body: ServeError = { error: message, code, request_id: randomUUID() }
+  const text = JSON.stringify(body)
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(text)}\r\nx-request-id: ${body.request_id}\r\n` +
+      `x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${text}`,
+  )
 }
 
 function startAnswer(request: FastifyRequest, reply: FastifyReply): void {

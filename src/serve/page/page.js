@@ -51,11 +51,17 @@ function showModel() {
 /** Sends the images one after the other, so that each result shows as soon as it is there. */
 async function score(files) {
   const model = chosen()
+  let failed = 0
   for (const [i, file] of files.entries()) {
     byId('status').textContent = `Scoring ${i + 1} of ${files.length}: ${file.name}`
-    byId('results').prepend(await resultOf(file, model))
+    const result = await resultOf(file, model)
+    if (result.querySelector('.failed')) failed++
+    byId('results').prepend(result)
   }
-  byId('status').textContent = files.length === 1 ? '1 image scored.' : `${files.length} images scored.`
+  const scored = files.length - failed
+  const done = scored === 1 ? '1 image scored' : `${scored} images scored`
+  byId('status').textContent =
+    failed === 0 ? `${done}.` : `${done}, ${failed} not: the reason stands beside the file.`
 }
 
 async function resultOf(file, model) {
@@ -80,9 +86,13 @@ function card(file, ...content) {
   const article = document.createElement('article')
   const text = document.createElement('div')
   text.append(element('h3', file.name), ...content)
-  article.append(preview(file), text)
+  // Browsers know TIFF as an image too; a table or a text has no preview to speak of.
+  if (isImage(file)) article.append(preview(file))
+  article.append(text)
   return article
 }
+
+const isImage = (file) => file.type.startsWith('image/') || /\.(png|jpe?g|tiff?|webp)$/i.test(file.name)
 
 /** The image as the browser shows it; browsers show no TIFF, nor 16-bit values as the model sees them. */
 function preview(file) {
