@@ -86,7 +86,7 @@ export function refuseLeaks(split: Pick<SplitTable, 'kind' | 'leaks'>, allow: bo
     return `  ${kind === 'same_patient' ? 'one patient' : 'one image'} in ${splits.join(' and ')}: cases ${case_ids.slice(0, 4).join(', ')}${more}`
   })
   if (leaks.length > shown.length)
-    shown.push(`  … and ${leaks.length - shown.length} more; "fiducial inspect" lists all`)
+    shown.push(`  … and ${leaks.length - shown.length} more; "fiducial inspect --json" lists all`)
   throw new UserError(
     `The parts of the given split share ${found.join(' and ')}: a model would be tested on what it was trained on.\n` +
       `${shown.join('\n')}\n` +

@@ -82,7 +82,7 @@ function splitTable({ split_kind, split, split_patients }: InspectResult): strin
   return `${table(['split', 'cases', 'patients'], rows)}\n(${KINDS[split_kind]})`
 }
 
-const MOST_LEAKS_SHOWN = 20
+const MOST_LEAKS_SHOWN = 100
 
 function leakList({ leaks }: InspectResult): string {
   const shown = leaks.slice(0, MOST_LEAKS_SHOWN).map(({ kind, splits, case_ids }) => {

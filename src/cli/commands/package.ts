@@ -45,7 +45,8 @@ export function packageCommand(): Command {
       'dry_run' in result || result.certificate.passed
         ? null
         : 'The certificate failed: this package does not compute what was measured. Do not use it; ' +
-          'the checks marked FAILED say where it differs.',
+          'the checks marked FAILED say where it differs.\n' +
+          '  do: for a model of another tool, docs/guides/models_of_other_tools.md lists the usual culprits.',
   })
 }
 

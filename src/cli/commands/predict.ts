@@ -35,7 +35,7 @@ export function predictCommand(): Command {
 function table({ predictions, failed }: PredictResult): string {
   const labels = Object.keys(predictions[0]?.scores ?? {})
   const rows = predictions.map((p) => [
-    printable(p.file),
+    `${p.warnings.length > 0 ? '! ' : ''}${printable(p.file)}`,
     ...labels.map((label) => `${p.scores[label]!.toFixed(4)}${p.decisions[label] ? ' +' : ''}`),
   ])
   const header = ['file', ...labels]
@@ -46,6 +46,10 @@ function table({ predictions, failed }: PredictResult): string {
       .join('  ')
       .trimEnd()
   const lines = predictions.length > 0 ? [line(header), ...rows.map(line)] : []
+  const warned = predictions.filter((p) => p.warnings.length > 0)
+  if (warned.length > 0) lines.push('')
+  for (const { file, warnings } of warned)
+    lines.push(`! ${printable(file)}: ${printable(warnings.join(' ').replaceAll(/\s+/g, ' '))}`)
   for (const { file, reason } of failed)
     lines.push(`failed: ${printable(file)}: ${printable(reason.replaceAll(/\s+/g, ' '))}`)
   if (predictions.some((p) => Object.values(p.decisions).some(Boolean)))
