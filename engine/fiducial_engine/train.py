@@ -186,88 +186,90 @@ def train(
     last_saved = time.monotonic()
     stopped = False
 
-    for step, micro_batches in enumerate(loader, progress.step):
-        meter.begin(loader.wait_seconds)
-        # Every rank learns the divisor of the loss, and whether any wants to stop or to save after this step.
-        due = ranks.rank == 0 and time.monotonic() - last_saved > 60 * settings.checkpoint_every_minutes
-        known = sum(loss_of.num_known(batch.label_BL) for batch in micro_batches)
-        agreeing = ranks.sum_on_host([known, stop.is_set, due])
-        torch.manual_seed(torch_seed(settings.seed, Purpose.DROPOUT, step, ranks.rank))
-        lr = settings.lr * lr_factor(settings.schedule, step, total_steps, progress.plateau_drops)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+    with loader:
+        for step, micro_batches in enumerate(loader, progress.step):
+            meter.begin(loader.wait_seconds)
+            # Every rank learns the divisor of the loss, and whether any wants to stop or to save after this step.
+            due = ranks.rank == 0 and time.monotonic() - last_saved > 60 * settings.checkpoint_every_minutes
+            known = sum(loss_of.num_known(batch.label_BL) for batch in micro_batches)
+            agreeing = ranks.sum_on_host([known, stop.is_set, due])
+            torch.manual_seed(torch_seed(settings.seed, Purpose.DROPOUT, step, ranks.rank))
+            lr = settings.lr * lr_factor(settings.schedule, step, total_steps, progress.plateau_drops)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
 
-        losses: list[Tensor] = []
-        divisor = stop_asked = save_asked = 0.0
-        for number, batch in enumerate(micro_batches, 1):
-            last = number == len(micro_batches)
-            with watch.device("augment"):
-                stored = to_device(batch.image_BCHW, device, settings.precision)
-                image = augment_batch(
-                    stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
+            losses: list[Tensor] = []
+            divisor = stop_asked = save_asked = 0.0
+            for number, batch in enumerate(micro_batches, 1):
+                last = number == len(micro_batches)
+                with watch.device("augment"):
+                    stored = to_device(batch.image_BCHW, device, settings.precision)
+                    image = augment_batch(
+                        stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
+                    )
+                    label = batch.label_BL.to(device, non_blocking=True)
+                with without_sync(model, last=last):
+                    with watch.device("forward"), autocast(device, settings.precision):
+                        loss_B = loss_of.per_sample(model(image), label)
+                    if number == 1:
+                        divisor, stop_asked, save_asked = agreeing.wait()
+                    # Ranks' gradients are averaged; the loss is a sum over ranks divided by what is known.
+                    share = ranks.size / max(1.0, divisor)
+                    with watch.device("backward"):
+                        scaler.scale(loss_B.sum() * share).backward()
+                losses.append(loss_B.detach())
+
+            with watch.device("optimizer"):
+                norm: Tensor | None = None
+                if settings.clip_norm is not None:
+                    scaler.unscale_(optimizer)
+                    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad(set_to_none=True)
+                if ema is not None:
+                    ema.update(network, step)
+            loss = ranks.sum(torch.stack([x.sum() for x in losses]).sum()) / max(1.0, divisor)
+            finite.add(step, loss, None if scaler.is_enabled() else norm, losses, micro_batches)
+
+            progress.step = step + 1
+            progress.epoch = progress.step * settings.global_batch / len(train_rows)
+            progress.metrics = {}
+            validating = progress.step in validate_after
+            stopped = stop_asked > 0
+            if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
+                finite.check()
+            # A loss that is not finite has no event: the check above ends the run within 10 steps, on every rank at once.
+            if meter.is_due(step) and math.isfinite(float(loss)):
+                rate, wait = meter.read(loader.wait_seconds)
+                events.write(
+                    "step",
+                    progress.step,
+                    epoch=progress.epoch,
+                    loss=float(loss),
+                    lr=lr,
+                    samples_per_second=rate,
+                    data_wait_fraction=wait,
                 )
-                label = batch.label_BL.to(device, non_blocking=True)
-            with without_sync(model, last=last):
-                with watch.device("forward"), autocast(device, settings.precision):
-                    loss_B = loss_of.per_sample(model(image), label)
-                if number == 1:
-                    divisor, stop_asked, save_asked = agreeing.wait()
-                # Ranks' gradients are averaged; the loss is a sum over ranks divided by what is known.
-                share = ranks.size / max(1.0, divisor)
-                with watch.device("backward"):
-                    scaler.scale(loss_B.sum() * share).backward()
-            losses.append(loss_B.detach())
 
-        with watch.device("optimizer"):
-            norm: Tensor | None = None
-            if settings.clip_norm is not None:
-                scaler.unscale_(optimizer)
-                norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
-            scaler.step(optimizer)
-            scaler.update()
-            optimizer.zero_grad(set_to_none=True)
-            if ema is not None:
-                ema.update(network, step)
-        loss = ranks.sum(torch.stack([x.sum() for x in losses]).sum()) / max(1.0, divisor)
-        finite.add(step, loss, None if scaler.is_enabled() else norm, losses, micro_batches)
-
-        progress.step = step + 1
-        progress.epoch = progress.step * settings.global_batch / len(train_rows)
-        progress.metrics = {}
-        validating = progress.step in validate_after
-        stopped = stop_asked > 0
-        if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
-            finite.check()
-        # A loss that is not finite has no event: the check above ends the run within 10 steps, on every rank at once.
-        if meter.is_due(step) and math.isfinite(float(loss)):
-            rate, wait = meter.read(loader.wait_seconds)
-            events.write(
-                "step",
-                progress.step,
-                epoch=progress.epoch,
-                loss=float(loss),
-                lr=lr,
-                samples_per_second=rate,
-                data_wait_fraction=wait,
-            )
-
-        is_best = False
-        if validating:
-            with watch.host("validation"):
-                is_best = _validate(config, trainee, shards, tables, val_rows, loss_of, device, ranks, progress, events)
-        if validating or save_asked or stopped:
-            with watch.host("checkpoint"):
-                began = time.monotonic()
-                progress.scaler = scaler.state_dict() if scaler.is_enabled() else None
-                if ranks.rank == 0:
-                    folder = checkpoints.save(trainee, progress, is_best=is_best)
-                    events.write("checkpoint", progress.step, folder=folder, seconds=time.monotonic() - began)
-                progress.best = ranks.from_first(progress.best)
-                last_saved = time.monotonic()
-            meter.restart(loader.wait_seconds)
-        if stopped or progress.early_stopped:
-            break
-    loader.close()
+            is_best = False
+            if validating:
+                with watch.host("validation"):
+                    is_best = _validate(
+                        config, trainee, shards, tables, val_rows, loss_of, device, ranks, progress, events
+                    )
+            if validating or save_asked or stopped:
+                with watch.host("checkpoint"):
+                    began = time.monotonic()
+                    progress.scaler = scaler.state_dict() if scaler.is_enabled() else None
+                    if ranks.rank == 0:
+                        folder = checkpoints.save(trainee, progress, is_best=is_best)
+                        events.write("checkpoint", progress.step, folder=folder, seconds=time.monotonic() - began)
+                    progress.best = ranks.from_first(progress.best)
+                    last_saved = time.monotonic()
+                meter.restart(loader.wait_seconds)
+            if stopped or progress.early_stopped:
+                break
     watch.add("data", loader.wait_seconds)
     if stopped and progress.step < total_steps and not progress.early_stopped:
         return "stopped"

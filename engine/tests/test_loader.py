@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_shards import engine_data
-from tiny_set import make_set
+from tiny_set import make_run, make_set, run
 
 from fiducial_engine.errors import UserError
 from fiducial_engine.loader import Loader
@@ -46,7 +46,8 @@ def test_a_failure_while_reading_ahead_is_raised_where_the_batch_is_asked_for(tm
         data[-1] ^= 1
         file.write_bytes(data)
     with pytest.raises(UserError, match="is damaged"):
-        list(Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=3))
+        with Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=3) as loader:
+            list(loader)
 
 
 def test_the_loader_ends_after_its_last_step_and_counts_waiting(tmp_path: Path) -> None:
@@ -54,3 +55,21 @@ def test_the_loader_ends_after_its_last_step_and_counts_waiting(tmp_path: Path) 
     loader = Loader(shards, tables.labels_NL, sampler, first_step=2, end_step=5)
     assert len(list(loader)) == 3
     assert loader.wait_seconds > 0
+
+
+def test_a_failure_while_the_loader_reads_ahead_ends_the_process_with_its_message(tmp_path: Path) -> None:
+    # A loader's thread that outlives the interpreter aborts it: code 134 instead of 2.
+    run_dir = make_run(tmp_path / "run", make_set(tmp_path / "set"), train__epochs=500, train__lr=1e30)
+    code, last, err = run("train", "--run-dir", str(run_dir), "--generation", "1")
+    assert code == 2, err
+    assert "is not finite" in last["error"]
+
+
+def test_pixels_are_those_of_their_rows_until_the_next_step_is_asked_for(tmp_path: Path) -> None:
+    shards, tables, sampler = opened(tmp_path / "set")
+    with Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=40, accumulate=2) as loader:
+        for batches in loader:
+            for batch in batches:
+                expected = np.empty(batch.image_BCHW.shape, np.uint8)
+                shards.gather(batch.rows_B, expected)
+                assert np.array_equal(batch.image_BCHW.numpy(), expected)
