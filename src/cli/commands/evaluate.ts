@@ -113,8 +113,8 @@ async function targetOf(path: string | undefined, flags: Own & { set: string[] }
     throw new UserError(
       `${path} is not a package; --data needs one.\n  do: name the folder that "fiducial package" wrote, e.g. ${join(path, 'package')}.`,
     )
-  const { findByReference } = await import('../../runs/find.ts')
-  return { run: (await findByReference(path)).dir }
+  const { findRun } = await import('../../verbs/find_run.ts')
+  return { run: await findRun(path) }
 }
 
 async function exists(path: string): Promise<boolean> {
