@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 
 import numpy as np
@@ -80,8 +81,9 @@ class Loader:
             positions = sampler.positions(step, rank, world_size)
             rows = sampler.rows_at(positions)
             slot, batches = slots[step % len(slots)], []
-            for number, at in enumerate(np.array_split(np.arange(len(rows)), accumulate)):
-                at = at[np.argsort(rows[at], kind="stable")]
+            cuts = [len(rows) * i // accumulate for i in range(accumulate + 1)]
+            for number, (low, high) in enumerate(pairwise(cuts)):
+                at = low + np.argsort(rows[low:high], kind="stable")
                 used = slot.get(number)
                 batch = read_batch(shards, labels_NL, rows[at], positions[at], pin=pin, memory=used)
                 if not pin:
