@@ -239,7 +239,7 @@ def train(
             stopped = stop_asked > 0
             if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
                 finite.check()
-            # A loss that is not finite has no event: the check above ends the run within 10 steps, on every rank at once.
+            # A loss that is not finite has no event: the check above ends every rank within 10 steps.
             if meter.is_due(step) and math.isfinite(float(loss)):
                 rate, wait = meter.read(loader.wait_seconds)
                 events.write(

@@ -45,9 +45,9 @@ def test_a_failure_while_reading_ahead_is_raised_where_the_batch_is_asked_for(tm
         data = bytearray(file.read_bytes())
         data[-1] ^= 1
         file.write_bytes(data)
-    with pytest.raises(UserError, match="is damaged"):
-        with Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=3) as loader:
-            list(loader)
+    loader = Loader(shards, tables.labels_NL, sampler, first_step=0, end_step=3)
+    with loader, pytest.raises(UserError, match="is damaged"):
+        list(loader)
 
 
 def test_the_loader_ends_after_its_last_step_and_counts_waiting(tmp_path: Path) -> None:
