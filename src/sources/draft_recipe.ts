@@ -1,6 +1,5 @@
 import { stringify } from 'yaml'
 import type { Sniffed } from './sniff.ts'
-import { firstFew } from './source_data.ts'
 
 /**
  * A recipe's text from what was sniffed, commented, complete: it parses and runs as it is.
@@ -27,7 +26,10 @@ export function draftRecipe(
   if (schema) lines.push(`# yaml-language-server: $schema=${schema}`)
   if (data.synthetic)
     lines.push('# SYNTHETIC images with known truth: they check the instrument and show nobody.')
-  lines.push(`# ${data.cases.length} images of ${patients} patients. Recognised:`)
+  const hasPatients = patients < data.cases.length || Boolean(source.patient)
+  lines.push(
+    `# ${data.cases.length} images${hasPatients ? ` of ${patients} patients` : ', each counted as its own patient'}. Recognised:`,
+  )
   for (const line of sniffed.found) lines.push(`#   ${oneLine(line)}`)
   if (sniffed.unsure.length > 0) lines.push('# Please check:')
   for (const line of sniffed.unsure) lines.push(`#   ${oneLine(line)}`)
@@ -47,10 +49,10 @@ export function draftRecipe(
           : 'expression whose group is the patient id',
       )
   }
-  put(`  split: ${flow(split)}`, splitComment(split))
+  put(`  split: ${flow(split)}`, splitComment(split, hasPatients))
   put(
     `prepare: ${flow({ size, channels: look.colour === 'grey' ? 1 : 3, ...(hasOneShape(sniffed) ? {} : { fit: 'pad' }) })}`,
-    `sources are ${look.height.median} x ${look.width.median}; 224 or more keeps finer detail and takes longer`,
+    sizeComment(sniffed),
   )
   if (labels.length <= 4 && labels.join('').length < 60)
     put(`task: ${flow({ kind: 'classify', labels, ...(exclusive ? { exclusive: true } : {}) })}`)
@@ -80,16 +82,25 @@ const SOURCE_COMMENTS: Record<string, string> = {
   attributes: 'kept for subgroups: evaluate: { subgroups: […] }',
 }
 
-function splitComment(split: Sniffed['split']): string {
+function splitComment(split: Sniffed['split'], hasPatients: boolean): string {
   if ('column' in split || 'official' in split)
     return split.val ? "the data set's own; val is taken from its training part" : "the data set's own"
-  return 'by patient, stratified'
+  return hasPatients ? 'by patient, stratified' : 'stratified; every image is its own patient'
 }
 
 /** 128, or less for small images; a multiple of 32, which convolutional networks halve evenly. */
 function imageSize({ look }: Sniffed): number {
   const side = Math.min(look.height.median, look.width.median)
   return Math.max(32, Math.min(128, 32 * Math.floor(side / 32)))
+}
+
+function sizeComment(sniffed: Sniffed): string {
+  const { height, width } = sniffed.look
+  const side = Math.min(height.median, width.median)
+  const finer = Math.min(224, 32 * Math.floor(side / 32))
+  const more = side > 224 ? `${finer} or more` : finer > imageSize(sniffed) ? `${finer}` : null
+  const advice = more === null ? '' : `; ${more} keeps finer detail and takes longer`
+  return `sources are ${height.median} x ${width.median}${advice}`
 }
 
 /** True when squashing to a square hardly distorts. */
@@ -122,5 +133,5 @@ function flow(value: unknown): string {
 }
 
 function oneLine(text: string): string {
-  return firstFew([text.replaceAll(/\s+/g, ' ')]).replaceAll('\\"', '"')
+  return JSON.stringify(text.replaceAll(/\s+/g, ' ')).slice(1, -1).replaceAll('\\"', '"')
 }

@@ -102,12 +102,15 @@ function assertClasses(source: FolderSource, labels: readonly string[], names: r
   const absent = labels.filter((label) => !counts.has(label))
   if (unmapped.length > 0) {
     const shown = unmapped.slice(0, 20).map(([name, n]) => {
-      const near = nearest(name, absent)
-      return `    ${JSON.stringify(name)}  ${count(n, 'image')}${near ? `; task.labels has "${near}": spell them alike` : ''}`
+      const near = nearest(name, [...absent, ...source.negative])
+      const where = near !== undefined && absent.includes(near) ? 'task.labels' : 'data.source.negative'
+      return `    ${JSON.stringify(name)}  ${count(n, 'image')}${near ? `; ${where} has "${near}": spell them alike if they mean the same` : ''}`
     })
     throw new UserError(
       `${count(unmapped.length, 'class folder')} ${unmapped.length === 1 ? 'is' : 'are'} neither in task.labels (${labels.join(', ')}) nor in data.source.negative:\n${shown.join('\n')}\n` +
-        `  do: add each to task.labels, or to data.source.negative if it means none of the labels: negative: ${JSON.stringify(unmapped.slice(0, 4).map(([name]) => name))}`,
+        '  do: say what each of these folders means, for it is not guessed:\n' +
+        '      a finding or class to learn: add it to task.labels;\n' +
+        '      certainly none of the labels: add it to data.source.negative, and only then: it is learnt as their absence.',
     )
   }
   if (absent.length > 0)

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Labels, LabelValue } from '../schema/case.ts'
 import type { LabelColumns } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
-import { nearest } from '../schema/parse.ts'
+import { nearest, quoted } from '../schema/parse.ts'
 import { count } from './source_data.ts'
 import { columnIndex, type Table } from './table.ts'
 
@@ -60,26 +60,37 @@ function unmappedError(
   unmapped: ReadonlyMap<string, number>,
 ): UserError {
   const ranked = [...unmapped].sort((a, b) => b[1] - a[1])
+  const known = [...labels, ...config.negative, ...config.unknown, ...Object.keys(config.map ?? {})]
+  const hint = (value: string) => {
+    const near = value === '' || value.length > 80 ? undefined : nearest(value, known)
+    if (near === undefined) return ''
+    if (labels.includes(near))
+      return `; if it means "${near}": map: { ${JSON.stringify(value)}: ${JSON.stringify(near)} }`
+    return `; did "${near}" mean the same? treat it alike`
+  }
   const lines = ranked.slice(0, 20).map(([value, n]) => {
-    const near = nearest(value, labels)
-    const hint =
-      near && value !== '' ? `; if it means "${near}": map: { ${JSON.stringify(value)}: ${near} }` : ''
-    return `    ${value === '' ? '(empty)' : JSON.stringify(value)}  ${count(n, 'row')}${hint}`
+    return `    ${value === '' ? '(empty)' : quoted(value)}  ${count(n, 'row')}${hint(value)}`
   })
   if (ranked.length > 20) lines.push(`    and ${ranked.length - 20} more values`)
   const values = ranked.slice(0, 3).map(([value]) => value)
   const joined = ['|', ';', ',', '/'].find(
     (s) => config.separator === undefined && values.every((v) => v.includes(s)),
   )
-  const example = JSON.stringify([...config.negative, ...values]).replaceAll(',', ', ')
   return new UserError(
     `${count(ranked.length, 'value')} of column "${config.column}" in ${table.name} ${ranked.length === 1 ? 'is' : 'are'} not mapped to a label (${labels.join(', ')}):\n${lines.join('\n')}\n` +
       (joined
         ? `  do: if these are several labels in one cell, write data.source.labels.separator: '${joined}'\n`
         : '') +
-      `  do: say what each value means in data.source.labels: negative (none of the labels), unknown (masked) or map (another name), e.g. negative: ${example}; or add it to task.labels.`,
+      '  do: say what each of these values means, for it is not guessed:\n' +
+      '      a finding or class to learn: add it to task.labels;\n' +
+      '      another word for one: data.source.labels.map;\n' +
+      '      certainly none of the labels: data.source.labels.negative, and only then: it is learnt as their absence;\n' +
+      '      not known: data.source.labels.unknown, which is masked.',
   )
 }
+
+/** Cells that say of themselves that nothing is known; any other may mean anything. */
+const NOT_KNOWN = /^(|-\d+(\.0+)?|\?|na|n\/a|nan|null|unknown)$/i
 
 /** One 0/1 column a label. */
 function readFlags(config: FlagColumns, table: Table, labels: readonly string[]): Labels[] {
@@ -92,14 +103,16 @@ function readFlags(config: FlagColumns, table: Table, labels: readonly string[])
   const indices = labels.map((label) =>
     columnIndex(table, config.columns[label]!, `data.source.labels.columns.${label}`),
   )
+  const found = new Set<string>()
   const unmapped = new Map<string, number>()
   const read = table.rows.map(({ cells }) => {
     const values = indices.map((index, i) => {
       const cell = cells[index] ?? ''
       const value = flag(cell, config.unknown)
       if (value === undefined) {
-        const key = `column "${config.columns[labels[i]!]}": ${cell === '' ? '(empty)' : JSON.stringify(cell)}`
+        const key = `column "${config.columns[labels[i]!]}": ${cell === '' ? '(empty)' : quoted(cell)}`
         unmapped.set(key, (unmapped.get(key) ?? 0) + 1)
+        found.add(cell)
       }
       return value ?? null
     })
@@ -109,13 +122,10 @@ function readFlags(config: FlagColumns, table: Table, labels: readonly string[])
     const lines = [...unmapped]
       .sort((a, b) => b[1] - a[1])
       .map(([key, n]) => `    ${key}  ${count(n, 'row')}`)
-    const cells = [...new Set([...unmapped.keys()].map((key) => key.slice(key.indexOf('": ') + 3)))]
-    const unknown = [
-      ...new Set([...config.unknown, ...cells.map((c) => (c === '(empty)' ? '' : JSON.parse(c)))]),
-    ]
+    const masked = [...new Set([...config.unknown, ...[...found].filter((cell) => NOT_KNOWN.test(cell))])]
     throw new UserError(
       `${table.name} holds values that are neither 0 nor 1:\n${lines.slice(0, 20).join('\n')}\n` +
-        `  do: to mask them in loss and metrics, write data.source.labels.unknown: ${JSON.stringify(unknown.slice(0, 6))}; or mend the table.`,
+        `  do: list those that mean "not known" in data.source.labels.unknown, which masks them${masked.length > 0 ? `: unknown: ${JSON.stringify(masked)}` : ''}; mend the others in the table.`,
     )
   }
   return read

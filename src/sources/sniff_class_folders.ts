@@ -5,7 +5,7 @@ import type { FolderContents } from './folder_walk.ts'
 import { partNamed } from './part_names.ts'
 import { type Draft, RANDOM_SPLIT, type SourceDraft } from './sniff_draft.ts'
 import { type ClassGuess, guessClasses } from './sniff_labels.ts'
-import { guessPatientPattern } from './sniff_patients.ts'
+import { describePatients, guessPatientPattern } from './sniff_patients.ts'
 import { count, firstFew } from './source_data.ts'
 
 /**
@@ -43,7 +43,7 @@ export function sniffClassFolders(folder: string, contents: FolderContents): Dra
   const unsure: string[] = []
   if (patients)
     unsure.push(
-      `patients were guessed from ${patients.why}: ${patients.patients} of them; check data.source.patient`,
+      `patients were guessed from ${patients.why}: ${describePatients(patients, images.length)}; check data.source.patient`,
     )
   else
     unsure.push(

@@ -6,6 +6,8 @@ import { type ImageHeader, readHeader } from '../imaging/header.ts'
 export interface ImagesLook {
   sampled: number
   unreadable: number
+  /** Paths of those. */
+  unreadable_files: string[]
   height: { min: number; median: number; max: number }
   width: { min: number; median: number; max: number }
   bits: 8 | 16
@@ -27,12 +29,14 @@ const DECODED = 6
  */
 export async function lookAtImages(root: string, paths: readonly string[]): Promise<ImagesLook | null> {
   const headers: { path: string; header: ImageHeader }[] = []
+  const unreadableFiles: string[] = []
   const sample = evenly(paths, HEADERS)
   for (const path of sample) {
     const header = await readSome(join(root, path))
       .then(readHeader)
       .catch(() => null)
     if (header) headers.push({ path, header })
+    else unreadableFiles.push(path)
   }
   if (headers.length === 0) return null
   const coloured = headers.filter(({ header }) => header.channels >= 3)
@@ -46,7 +50,8 @@ export async function lookAtImages(root: string, paths: readonly string[]): Prom
     coloured.length > headers.length / 2 && (means.length === 0 || means.some(isColour)) ? 'rgb' : 'grey'
   return {
     sampled: headers.length,
-    unreadable: sample.length - headers.length,
+    unreadable: unreadableFiles.length,
+    unreadable_files: unreadableFiles,
     height: range(headers.map(({ header }) => header.height)),
     width: range(headers.map(({ header }) => header.width)),
     bits: headers.some(({ header }) => header.bits === 16) ? 16 : 8,

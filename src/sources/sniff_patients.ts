@@ -2,6 +2,8 @@ export interface PatientPattern {
   /** For `data.source.patient` of a folder. */
   pattern: string
   patients: number
+  /** Paths that the pattern matches; the others count as a patient each. */
+  matched: number
   why: string
 }
 
@@ -11,7 +13,8 @@ const SERIES = '[^/]*\\d[^/]*?'
 
 /**
  * A pattern that finds the patient in the paths, or null when no pattern is clear. Clear is: it matches nearly all
- * paths, some patients have several images, and none has most of them.
+ * paths, some patients have several images, and none has most of them. Failing that, a word such as `patient` before
+ * numbers is proposed where it stands in a part of the paths only.
  *
  * @param classDepth folders down to the class; a folder below may be a patient's. Null where folders tell nothing
  */
@@ -41,14 +44,36 @@ export function guessPatientPattern(
     { pattern: `(?:^|/)(${SERIES})[-_]\\d+(?:\\.[^./]+)?$`, why: 'file names up to their last number' },
   ]
   for (const { pattern, why } of candidates) {
-    const patients = countPatients(new RegExp(pattern, 'u'), paths)
-    if (patients !== null) return { pattern, patients, why }
+    const { patients, matched, largest } = countPatients(new RegExp(pattern, 'u'), paths)
+    if (matched >= 0.98 * paths.length && isClear(patients, largest, paths.length))
+      return { pattern, patients, matched, why }
   }
-  return null
+  const { pattern, why } = candidates[0]!
+  if (!named) return null
+  const { patients, matched, largest } = countPatients(new RegExp(pattern, 'u'), paths)
+  return matched >= 0.1 * paths.length && isClear(patients, largest, matched)
+    ? { pattern, patients, matched, why }
+    : null
 }
 
-/** Number of patients if the pattern is a clear one. */
-function countPatients(pattern: RegExp, paths: readonly string[]): number | null {
+/** `12 patients`, or `12 patients in 20 of 36 images, the others each its own`. */
+export function describePatients({ patients, matched }: PatientPattern, images: number): string {
+  const some = matched < images ? ` in ${matched} of ${images} images, the others each its own` : ''
+  return `${patients} patients${some}`
+}
+
+/** Many patients with few images each; where one has more than a tenth, there must be more patients to believe it. */
+function isClear(patients: number, largest: number, images: number): boolean {
+  if (patients < 4 || patients >= images) return false
+  return largest <= Math.max(4, images / 10)
+    ? patients >= images / 100
+    : largest <= images / 2 && patients >= images / 10
+}
+
+function countPatients(
+  pattern: RegExp,
+  paths: readonly string[],
+): { patients: number; matched: number; largest: number } {
   const images = new Map<string, number>()
   let matched = 0
   for (const path of paths) {
@@ -60,13 +85,8 @@ function countPatients(pattern: RegExp, paths: readonly string[]): number | null
     matched++
     images.set(id, (images.get(id) ?? 0) + 1)
   }
-  const largest = Math.max(0, ...images.values())
-  const isClear =
-    matched >= 0.98 * paths.length &&
-    images.size >= Math.max(4, paths.length / 100) &&
-    images.size < paths.length &&
-    largest <= Math.max(4, paths.length / 10)
-  return isClear ? images.size : null
+  const largest = [...images.values()].reduce((a, b) => Math.max(a, b), 0)
+  return { patients: images.size, matched, largest }
 }
 
 /** 'person12' and 'Patient-3' among the paths → '(?:person|Patient)[ _-]?\\d+', in the letter case found. */

@@ -2,7 +2,7 @@ import { type ImageFinder, pathBelowRoot } from './image_files.ts'
 import { partNamed } from './part_names.ts'
 import { evenly } from './sniff_images.ts'
 import { ATTRIBUTE, type Column, guessLabels, type LabelGuess, plain } from './sniff_label_columns.ts'
-import { guessPatientPattern } from './sniff_patients.ts'
+import { describePatients, guessPatientPattern } from './sniff_patients.ts'
 import { firstFew } from './source_data.ts'
 import type { Table } from './table.ts'
 
@@ -98,7 +98,7 @@ export function guessColumns(table: Table, imageColumn: string): TableGuess {
   if (patient) found.push(`column "${patient.name}" names the patient: ${patient.values.size} of them`)
   else if (pattern)
     unsure.push(
-      `no column names the patient; ${pattern.patients} were guessed from ${pattern.why}, in column "${imageColumn}"; check data.source.patient`,
+      `no column names the patient; ${describePatients(pattern, paths.length)}, guessed from ${pattern.why}, in column "${imageColumn}"; check data.source.patient`,
     )
   else
     unsure.push(

@@ -29,9 +29,15 @@ export type SourceReader<K extends Source['kind']> = (
   request: SourceRequest,
 ) => Promise<SourceData>
 
+/** Characters of one item, which may be a path: a cell can hold megabytes. */
+const MOST_SHOWN = 200
+
 /** `a, b, c and 12 more`: the first few of a list that may be long. */
 export function firstFew(items: readonly string[], most = 5): string {
-  const shown = items.slice(0, most).map((item) => JSON.stringify(item).slice(1, -1))
+  const shown = items.slice(0, most).map((item) => {
+    const text = JSON.stringify(item).slice(1, -1)
+    return text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}…`
+  })
   const more = items.length - shown.length
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

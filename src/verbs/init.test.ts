@@ -128,7 +128,7 @@ test('paths that start with the folder and hold the patient, as in CheXpert, are
   assert(recipe.data.source.kind === 'csv')
   assert.equal(recipe.data.source.file, 'My images/train.csv')
   assert.equal(new Set(found.cases.map((c) => c.patient_id)).size, 12)
-  assert.match(result.please_check.join(), /12 were guessed from a word and a number/)
+  assert.match(result.please_check.join(), /12 patients, guessed from a word and a number/)
 })
 
 test('several findings in a cell are split', async () => {
@@ -174,15 +174,54 @@ test('class folders: the finding against its absence, patients by their names wh
   assert.match(result.please_check.join(), /patients were guessed/)
 })
 
+test('a small cohort with one patient of many images, or names of two kinds, keeps its patients', async () => {
+  const many = await start(
+    await folder(
+      pictures([
+        ...numbered(8, (i) => `PNEUMONIA/person1507_bacteria_${3935 + i}.png`),
+        ...numbered(12, (i) => `PNEUMONIA/person${i}_virus_${i}.png`),
+        ...numbered(20, (i) => `NORMAL/IM-0${115 + (i >> 1)}-${i}.png`),
+      ]),
+    ),
+  )
+  assert.equal(many.result.patients, 23)
+  const part = await start(
+    await folder(
+      pictures([
+        ...numbered(10, (i) => `a/patient${i >> 1}_${i}.png`),
+        ...numbered(14, (i) => `b/${String.fromCharCode(97 + i)}.png`),
+      ]),
+    ),
+  )
+  assert.match(part.result.please_check.join(), /5 patients in 10 of 24 images, the others each its own/)
+  assert.equal(part.result.patients, 19)
+})
+
+test('a given split of folders that shares a guessed patient is replaced', async () => {
+  const root = await folder(
+    pictures([
+      ...numbered(12, (i) => `train/a/person${i >> 1}_bacteria_${i}.png`),
+      ...numbered(12, (i) => `train/b/person${20 + (i >> 1)}_virus_${i}.png`),
+      ...numbered(6, (i) => `test/a/person1_bacteria_${30 + i}.png`),
+      ...numbered(6, (i) => `test/b/person${60 + i}_virus_${i}.png`),
+    ]),
+  )
+  const { recipe, result } = await start(root)
+  assert.ok('test' in recipe.data.split)
+  assert.match(result.please_check.join(), /puts 1 patient in more than one part/)
+})
+
 test('names that are a mere number make no patients', async () => {
   const root = await folder(
     pictures([...numbered(6, (i) => `a/img_${i}.png`), ...numbered(6, (i) => `b/img_${i}.png`)]),
   )
-  const { recipe, result } = await start(root)
+  const { recipe, result, text } = await start(root)
   assert(recipe.data.source.kind === 'folder')
   assert.equal(recipe.data.source.patient, null)
   assert.deepEqual(recipe.task, { kind: 'classify', labels: ['a', 'b'], exclusive: true })
   assert.match(result.please_check.join(), /no patient id was recognised/)
+  assert.match(text, /each counted as its own patient[\s\S]*stratified; every image is its own patient/)
+  assert.doesNotMatch(text, /by patient, stratified|224 or more/)
 })
 
 test('a folder a patient below the class folders is recognised', async () => {
@@ -355,7 +394,10 @@ test('a recipe that is there is kept unless forced, and a dry run writes nothing
 
 test('unreadable images do not stop the look; none readable does', async () => {
   const root = await folder({ ...pictures(['a/1.png', 'b/1.png']), 'a/2.png': 'not an image' })
-  assert.match((await start(root)).result.recognised.join(), /2 images sampled, 1 of them unreadable/)
+  assert.match(
+    (await start(root)).result.recognised.join(),
+    /2 images sampled; 1 more unreadable: [\w/]+\.png/,
+  )
   await assert.rejects(
     start(await folder({ 'a/1.png': 'x', 'b/1.png': 'y' })),
     /None of the images could be read/,

@@ -9,6 +9,7 @@ import type { InitResult } from '../schema/results.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { firstFew } from '../sources/source_data.ts'
 import { writeAtomic } from '../storage/local.ts'
 import type { Io } from './io.ts'
 
@@ -101,7 +102,7 @@ function describePixels({ look }: Sniffed): string {
   const kind = look.colour === 'grey' ? 'grey' : look.is_stained ? 'RGB, coloured like stained tissue' : 'RGB'
   return (
     `${look.formats.join(' and ').toUpperCase()}, ${look.bits}-bit ${kind}, ${span(look.height)} rows by ${span(look.width)} columns` +
-    ` (${look.sampled} images sampled${look.unreadable > 0 ? `, ${look.unreadable} of them unreadable` : ''})`
+    ` (${look.sampled} images sampled${look.unreadable > 0 ? `; ${look.unreadable} more unreadable: ${firstFew(look.unreadable_files)}` : ''})`
   )
 }
 

@@ -14,6 +14,7 @@ import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
 import { guessColumns } from '../sources/sniff_table.ts'
+import { firstFew } from '../sources/source_data.ts'
 import { readTable } from '../sources/table.ts'
 import { writeContactSheet } from './contact_sheet.ts'
 import type { Io } from './io.ts'
@@ -153,7 +154,9 @@ async function knownHashes(
 function pixelWarnings(look: ImagesLook, pixels: View['pixels']): string[] {
   const warnings: string[] = []
   if (look.unreadable > 0)
-    warnings.push(`${look.unreadable} of ${look.unreadable + look.sampled} sampled images cannot be read.`)
+    warnings.push(
+      `${look.unreadable} of ${look.unreadable + look.sampled} sampled images cannot be read: ${firstFew(look.unreadable_files)}.`,
+    )
   const { height, width } = look
   if (height.min !== height.max || width.min !== width.max)
     warnings.push(
