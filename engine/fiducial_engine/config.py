@@ -224,6 +224,7 @@ class RunLock:
     generation: int
     pid: int
     host: str
+    process_start: str | None  # What tells the process from a later one with its pid.
     time: str
 
 

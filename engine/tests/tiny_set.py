@@ -134,7 +134,7 @@ def make_run(run_dir: Path, data: dict[str, Any], **changes: Any) -> Path:
 
 
 def write_lock(run_dir: Path, generation: int) -> None:
-    lock = {"generation": generation, "pid": os.getpid(), "host": "here", "time": "2026-11-21T08:00:00Z"}
+    lock = {"generation": generation, "pid": os.getpid(), "host": "here", "process_start": None, "time": "then"}
     (run_dir / "lock.json").write_text(json.dumps(lock))
 
 

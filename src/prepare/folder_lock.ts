@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { link, rename, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import { explain, listFolder, makeFolder, readTextIfExists, removeAll } from '../storage/local.ts'
+import { isProcessAlive, ownMark, type ProcessMark } from '../storage/process_life.ts'
 
-interface Holder {
-  pid: number
-  host: string
-  /** When the process started, where the system says: a later process may have the same pid. */
-  process_start: string | null
+interface Holder extends ProcessMark {
   time: string
   token: string
 }
@@ -43,9 +39,7 @@ export async function lockFolder(
 ): Promise<FolderLock> {
   const path = join(folder, `${name}.lock`)
   const mine: Holder = {
-    pid: process.pid,
-    host: hostname(),
-    process_start: await processStart(process.pid),
+    ...(await ownMark()),
     time: new Date().toISOString(),
     token: randomUUID(),
   }
@@ -133,23 +127,10 @@ async function isAlive(path: string, holder: Holder | null): Promise<boolean> {
     const torn = await stat(path).catch(() => null)
     return torn !== null && Date.now() - torn.mtimeMs < TORN_MS
   }
-  if (holder.host !== hostname()) {
-    const touched = await stat(path).catch(() => null)
-    return touched !== null && Date.now() - touched.mtimeMs < SILENCE_MS
-  }
-  try {
-    process.kill(holder.pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-  }
-  const start = await processStart(holder.pid)
-  return start === null || holder.process_start === null || start === holder.process_start
-}
-
-/** Start time of a process in clock ticks since boot (Linux), or null where the system does not say. */
-async function processStart(pid: number): Promise<string | null> {
-  const text = await readTextIfExists(`/proc/${pid}/stat`).catch(() => null)
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  const alive = await isProcessAlive(holder)
+  if (alive !== null) return alive
+  const touched = await stat(path).catch(() => null)
+  return touched !== null && Date.now() - touched.mtimeMs < SILENCE_MS
 }
 
 function heldError(folder: string, holder: Holder | null): FolderHeldError {

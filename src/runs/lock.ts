@@ -1,11 +1,11 @@
-import { open, readFile, rm, stat } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import { RunLock } from '../schema/run.ts'
 import { explain, readTextIfExists, writeAtomic } from '../storage/local.ts'
+import { isProcessAlive, ownMark } from '../storage/process_life.ts'
 import { RUN_FILES } from './folder.ts'
 
 /**
@@ -24,7 +24,7 @@ export async function takeLock(runDir: string, now: Date): Promise<number> {
         `  do: wait for it, stop it (kill ${before.pid}), or start another run with --new.`,
     )
   const generation = (before?.generation ?? 0) + 1
-  await writeLock(runDir, { generation, pid: process.pid, host: hostname(), time: now.toISOString() })
+  await writeLock(runDir, { generation, ...(await ownMark()), time: now.toISOString() })
   return generation
 }
 
@@ -63,31 +63,7 @@ export async function readLock(runDir: string): Promise<RunLock | null> {
  * Whether the lock's process still runs here. Another host cannot be asked: there the generation check before each
  * checkpoint keeps a run from being written twice.
  */
-export async function isWriterAlive(lock: RunLock): Promise<boolean> {
-  if (lock.pid === 0 || lock.host !== hostname()) return false
-  try {
-    process.kill(lock.pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-  const started = await processStart(lock.pid)
-  // A process younger than the lock has only inherited its number, as happens after a reboot.
-  return started === null || started <= Date.parse(lock.time) + 2_000
-}
-
-/** When a process started, ms since 1970, from Linux's /proc; null where that is not to be had. */
-async function processStart(pid: number): Promise<number | null> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // Fields after the program's name in parentheses; starttime is field 22, in 1/100 s since boot.
-    const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
-    const boot = Number(/^btime (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1])
-    const start = (boot + ticks / 100) * 1000
-    return Number.isFinite(start) ? start : null
-  } catch {
-    return null
-  }
-}
+export const isWriterAlive = async (lock: RunLock) => (await isProcessAlive(lock)) === true
 
 const writeLock = (runDir: string, lock: RunLock) =>
   writeAtomic(join(runDir, RUN_FILES.lock), `${JSON.stringify(lock)}\n`)

@@ -112,6 +112,11 @@ export const RunLock = z.strictObject({
   generation: z.int(),
   pid: z.int(),
   host: z.string(),
+  process_start: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('What tells the process from a later one with its pid.'),
   time: z.string(),
 })
 export type RunLock = z.infer<typeof RunLock>
