@@ -18,6 +18,10 @@ export interface ImageHeader {
   lossy: boolean
 }
 
+/** Memory that the image takes once decoded, whatever the size of its file. */
+export const decodedBytes = ({ height, width, channels, bits }: ImageHeader) =>
+  (height * width * channels * bits) / 8
+
 /** A header as stored, before the EXIF turn. */
 export interface StoredHeader {
   format: ImageFormat

@@ -1,8 +1,9 @@
-import { readHeader } from '../imaging/header.ts'
+import { decodedBytes, readHeader } from '../imaging/header.ts'
 import { extensionNote, withoutExtension } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { sha256 } from '../storage/local.ts'
+import { MemoryBudget } from '../storage/memory_budget.ts'
 import { type PreparedInput, prepareInput, runNetwork, score, thresholds } from './infer.ts'
 import type { LoadedPackage } from './load.ts'
 
@@ -16,8 +17,8 @@ export interface InputFile {
 
 export type FilePrediction = PredictResult['predictions'][number]
 export type FileFailure = PredictResult['failed'][number]
-/** Holds work back until there is room for the pixels that it decodes. */
-export type Gate = <T>(work: () => Promise<T>, pixels: number) => Promise<T>
+/** What an image counts at least: its file, tensors and bookkeeping take room too. */
+const LEAST_BYTES = 6e6
 type Ready = PreparedInput & { name: string; case_id: string; input_sha256: string; seconds: number }
 
 /**
@@ -25,18 +26,18 @@ type Ready = PreparedInput & { name: string; case_id: string; input_sha256: stri
  * Memory holds two batches, whatever the number of files.
  *
  * @param options.signal stops between batches
- * @param options.gate shared by callers that must not decode everything at once
+ * @param options.budget of decoded pixels, shared by callers that must not decode everything at once
  */
 export async function* predictFiles(
   files: Iterable<InputFile> | AsyncIterable<InputFile>,
   loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
-  options: { batch?: number; signal?: AbortSignal; gate?: Gate } = {},
+  options: { batch?: number; signal?: AbortSignal; budget?: MemoryBudget } = {},
 ): AsyncGenerator<FilePrediction | FileFailure> {
-  const { batch = 8, signal, gate } = options
+  const { batch = 8, signal, budget } = options
   let running: Promise<(FilePrediction | FileFailure)[]> = Promise.resolve([])
   for await (const chunk of chunks(files, batch)) {
     if (signal?.aborted) break
-    const ready = await Promise.all(chunk.map((file) => prepareFile(file, loaded, gate)))
+    const ready = await Promise.all(chunk.map((file) => prepareFile(file, loaded, budget)))
     yield* await running
     running = scoreBatch(ready, loaded)
     // Awaited one turn later; without this a failure meanwhile would count as unhandled.
@@ -51,16 +52,18 @@ export async function* predictFiles(
 export async function prepareFile(
   file: InputFile,
   loaded: Pick<LoadedPackage, 'model'>,
-  gate: Gate = (work) => work(),
+  budget = new MemoryBudget(Number.POSITIVE_INFINITY),
 ): Promise<Ready | FileFailure> {
   const start = performance.now()
   try {
     const bytes = await file.read()
-    const { height, width, format } = await readHeader(bytes)
-    const prepared = await gate(() => prepareInput(bytes, loaded.model), height * width)
+    const header = await readHeader(bytes)
+    const prepared = await budget.run(Math.max(decodedBytes(header), LEAST_BYTES), () =>
+      prepareInput(bytes, loaded.model),
+    )
     const seconds = (performance.now() - start) / 1000
     const case_id = file.case_id ?? withoutExtension(file.name)
-    const note = extensionNote(file.name, format)
+    const note = extensionNote(file.name, header.format)
     if (note !== null) prepared.warnings.push(note)
     return { ...prepared, name: file.name, case_id, input_sha256: sha256(bytes), seconds }
   } catch (cause) {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readHeader } from '../imaging/header.ts'
+import { decodedBytes, readHeader } from '../imaging/header.ts'
 import { extensionNote } from '../imaging/image_names.ts'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
@@ -18,8 +18,8 @@ import {
   stampFile,
   writeAtomic,
 } from '../storage/local.ts'
+import { MemoryBudget } from '../storage/memory_budget.ts'
 import { encodeSafetensors, singleTensorHeader } from '../storage/safetensors.ts'
-import { MemoryBudget } from './memory_budget.ts'
 import { shardFiles } from './shard_layout.ts'
 
 export interface ShardJob {
@@ -138,12 +138,11 @@ async function decode(
     const tensor = await budgets.files.run(source.stamp.size, async () => {
       const bytes = await readBytes(path)
       source.sha256 = sha256(bytes)
-      const { height, width, channels, bits } = await readHeader(bytes)
-      const decodedBytes = (height * width * channels * bits) / 8
+      const size = decodedBytes(await readHeader(bytes))
       return budgets.pixels
-        .run(decodedBytes, () => preprocess(bytes, context.spec))
+        .run(size, () => preprocess(bytes, context.spec))
         .finally(() => {
-          if (decodedBytes > LARGE_IMAGE_BYTES) globalThis.gc?.()
+          if (size > LARGE_IMAGE_BYTES) globalThis.gc?.()
         })
     })
     return { source, tensor, reason: '' }

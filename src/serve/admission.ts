@@ -31,39 +31,3 @@ export class Admission {
     this.bytes -= bytes
   }
 }
-
-/** An image counts as this many pixels at least: its file, tensors and bookkeeping take room too. */
-const LEAST_PIXELS = 2 ** 21
-
-/**
- * Runs work in order of arrival, as much at a time as decodes `limit` pixels together; a larger image runs alone.
- * Decoding takes 1 to 8 bytes a pixel, whatever the size of the file.
- */
-export function pixelGate(limit: number): <T>(work: () => Promise<T>, pixels: number) => Promise<T> {
-  let inFlight = 0
-  const waiting: { cost: number; start: () => void }[] = []
-  function startNext() {
-    for (
-      let next = waiting[0];
-      next && (inFlight === 0 || inFlight + next.cost <= limit);
-      next = waiting[0]
-    ) {
-      waiting.shift()
-      inFlight += next.cost
-      next.start()
-    }
-  }
-  return async (work, pixels) => {
-    const cost = Math.max(pixels, LEAST_PIXELS)
-    await new Promise<void>((start) => {
-      waiting.push({ cost, start })
-      startNext()
-    })
-    try {
-      return await work()
-    } finally {
-      inFlight -= cost
-      startNext()
-    }
-  }
-}

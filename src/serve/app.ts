@@ -8,7 +8,8 @@ import type { LoadedPackage } from '../package/load.ts'
 import { predictFiles } from '../package/predict_files.ts'
 import type { PredictResult } from '../schema/results.ts'
 import type { ServedModel, ServedModels, ServeError } from '../schema/serving.ts'
-import { Admission, pixelGate } from './admission.ts'
+import { MemoryBudget } from '../storage/memory_budget.ts'
+import { Admission } from './admission.ts'
 import { batching } from './batching.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
 import { openapi } from './openapi.ts'
@@ -62,6 +63,8 @@ declare module 'fastify' {
 
 export const NOTICE = 'Research use, not a diagnosis.'
 const DEFAULTS = { maxBodyBytes: 64e6, maxFiles: 64, maxRequests: 64, maxBatch: 8, batchWaitMs: 2 }
+/** Sixteen radiographs of 6 megapixels at a time, or one larger one. */
+const DECODED_BYTES = 96e6
 
 /** The HTTP server around model packages: a thin skin of `src/package`; listening is the caller's. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -115,8 +118,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ]),
   )
   const admission = new Admission({ requests: maxRequests, bytes: Math.max(maxBodyBytes, 512e6) })
-  // 2^25: sixteen radiographs of 2 megapixels, or one of 33.
-  const decodeGate = pixelGate(2 ** 25)
+  const decoding = new MemoryBudget(DECODED_BYTES)
 
   async function predict(name: string, request: FastifyRequest, reply: FastifyReply): Promise<PredictResult> {
     const served = predictors.get(name)!
@@ -125,7 +127,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     const uploads = await readUploads(request, limits)
     const files = uploads.map(({ name, bytes }) => ({ name, read: async () => bytes }))
     const result: PredictResult = { predictions: [], failed: [], package_digest: served.digest }
-    for await (const one of predictFiles(files, served, { batch: maxBatch, gate: decodeGate })) {
+    for await (const one of predictFiles(files, served, { batch: maxBatch, budget: decoding })) {
       if ('reason' in one) result.failed.push(one)
       else result.predictions.push(one)
     }

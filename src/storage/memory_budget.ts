@@ -1,6 +1,6 @@
 /**
- * Lets work go on side by side as long as the bytes that it needs together stay below a limit; in the order of asking.
- * What needs more than the limit alone runs when nothing else does.
+ * Lets work go on side by side as long as the bytes that it needs together stay within a limit; in the order of asking.
+ * What alone needs more than the limit runs when nothing else does.
  */
 export class MemoryBudget {
   readonly #limit: number
