@@ -1,11 +1,12 @@
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { parseAllDocuments, stringify as stringifyYaml } from 'yaml'
+import { stringify as stringifyYaml } from 'yaml'
 import { SchemaError, UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import { canonicalJson } from '../storage/canonical_json.ts'
 import { readTextIfExists, sha256 } from '../storage/local.ts'
+import { readYaml } from './read_yaml.ts'
 
 export interface LoadedRecipe {
   recipe: Recipe
@@ -73,28 +74,4 @@ function overriddenText(value: unknown, overrides: readonly string[]): string {
 /** `~/images` is below the home folder, as a shell would have it. */
 function underHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
-}
-
-/** YAML of one document. Aliases may not multiply, tags may not name types: a recipe needs neither. */
-function readYaml(text: string, where: string): unknown {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells a binary file from text
-  if (/[\u0000-\u0008\ufffd]/.test(text)) throw new SchemaError(`${where} is not a text file.`)
-  try {
-    const documents = parseAllDocuments(text, { prettyErrors: true, logLevel: 'error' })
-    if (documents.length > 1)
-      throw new SchemaError(
-        `${where} holds ${documents.length} YAML documents, set apart by "---"; a recipe is one.`,
-      )
-    const document = documents[0]
-    if (document === undefined) return null
-    const problem = document.errors[0] ?? document.warnings[0]
-    if (problem?.message.startsWith('Maximum call stack')) throw new RangeError()
-    if (problem)
-      throw new SchemaError(`${where} is not YAML: ${problem.message.trimEnd()}`, { cause: problem })
-    return document.toJS({ maxAliasCount: 100 }) as unknown
-  } catch (cause) {
-    if (cause instanceof SchemaError) throw cause
-    const reason = cause instanceof RangeError ? 'it is nested too deep' : (cause as Error).message
-    throw new SchemaError(`${where} is not YAML that a recipe can be read from: ${reason}.`, { cause })
-  }
 }

@@ -1,6 +1,5 @@
 import { copyFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { parse as parseYaml, YAMLParseError } from 'yaml'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import type { ValidationCase } from '../package/certify.ts'
 import { externalDataFiles } from '../package/external_data.ts'
@@ -19,7 +18,7 @@ import { openSession, type Session } from '../package/session.ts'
 import { completePackage, publishPackage, refuseOccupied } from '../package/write.ts'
 import { PROJECT_ROOT } from '../python/environment.ts'
 import { readProvenance } from '../runs/provenance.ts'
-import { SchemaError, UserError } from '../schema/errors.ts'
+import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { OnnxSpec } from '../schema/onnx_spec.ts'
@@ -29,6 +28,7 @@ import type { PackageResult } from '../schema/results.ts'
 import { explain, makeFolder, readBytes, readTextIfExists, stampFile } from '../storage/local.ts'
 import type { Io } from './io.ts'
 import { packageResult } from './package_result.ts'
+import { readYaml } from './read_yaml.ts'
 import { type ReferenceCase, readReferenceCases } from './reference_cases.ts'
 import { servedScores } from './served_scores.ts'
 
@@ -112,14 +112,7 @@ async function readSpec(path: string | undefined, graph: GraphInput): Promise<On
     )
   const text = await readTextIfExists(path)
   if (text === null) throw new UserError(`There is no file ${path}.\n  do: check --preprocess.`)
-  let value: unknown
-  try {
-    value = parseYaml(text)
-  } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause
-    throw new SchemaError(`${path} is not YAML: ${cause.message}`, { cause })
-  }
-  return parseOnnxSpec(value, graph, path)
+  return parseOnnxSpec(readYaml(text, path), graph, path)
 }
 
 /** Metrics and operating points on the reference cases, where these come with truth. */
