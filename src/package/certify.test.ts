@@ -7,7 +7,7 @@ import { preprocess } from '../imaging/preprocess.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
 import { sha256 } from '../storage/local.ts'
-import { hasPassed, type ValidationCase } from './certify.ts'
+import { hasPassed, type RealCase } from './certify.ts'
 import { loadPackage } from './load.ts'
 import { makePhantoms } from './phantoms.ts'
 import { readPackage } from './read.ts'
@@ -132,10 +132,7 @@ test('a moved threshold fails although no score changes', async () => {
   assert.deepEqual(failing(checks), ['model_json'])
 })
 
-async function realCases(
-  dir: string,
-  change: (stored: Uint8Array, i: number) => void,
-): Promise<ValidationCase[]> {
+async function realCases(dir: string, change: (stored: Uint8Array, i: number) => void): Promise<RealCase[]> {
   const loaded = await loadPackage(dir)
   const cases = await Promise.all(
     (await makePhantoms({ ...TINY_SPEC, size: [40, 50] }))

@@ -10,7 +10,7 @@ export type Check = Certificate['checks'][number]
 export const CERTIFIED_BATCHES = [1, 2, 7] as const
 
 /** A real case: its file as it lies in the data set, and what the reference says of it. */
-export interface ValidationCase {
+export interface RealCase {
   file_sha256: string
   read(): Promise<Uint8Array>
   /** Stored values that the network was trained and measured on; null for others' models, which have none. */
@@ -37,12 +37,12 @@ export interface CertifyOptions {
 export async function certify(
   loaded: Pick<LoadedPackage, 'model' | 'network'>,
   golden: readonly GoldenCase[],
-  validation: readonly ValidationCase[],
+  validation: readonly RealCase[],
   options: CertifyOptions,
 ): Promise<Check[]> {
   return [
     ...(await checkGolden(loaded, golden, options)),
-    ...(await checkValidation(loaded, validation, options)),
+    ...(await checkRealCases(loaded, validation, options)),
   ]
 }
 
@@ -102,12 +102,13 @@ async function checkLogits(
   return limited('golden_logits_relative_difference', worst, 10 * tolerance)
 }
 
-async function checkValidation(
+async function checkRealCases(
   loaded: Pick<LoadedPackage, 'model' | 'network'>,
-  cases: readonly ValidationCase[],
+  cases: readonly RealCase[],
   options: CertifyOptions,
 ): Promise<Check[]> {
   const { model } = loaded
+  const kind = realCasesOf(model)
   const compared = new Map<string, Comparison>()
   const compare = (name: string, reference: Scores, found: Scores) => {
     if (!compared.has(name)) compared.set(name, new Comparison(name, model, options.tolerance))
@@ -131,23 +132,30 @@ async function checkValidation(
     for (const batch of CERTIFIED_BATCHES) {
       if (fromShard.length === chunk.length)
         compare(
-          `validation_stored_batch_${batch}`,
+          `${kind}_stored_batch_${batch}`,
           reference(batch),
           await scoresInBatches(fromShard, batch, loaded),
         )
       const scores = await scoresInBatches(fromFile, batch, loaded)
-      compare(`validation_file_batch_${batch}`, reference(batch), scores)
+      compare(`${kind}_file_batch_${batch}`, reference(batch), scores)
     }
-    if (options.served) compare('validation_served', reference(1), await options.served(files))
+    if (options.served) compare(`${kind}_served`, reference(1), await options.served(files))
     const predicted = chunk.flatMap((one) => (one.predicted ? [one.predicted] : []))
     // The engine writes predictions in exact float32 on any device, so they are held to the same limit.
-    if (predicted.length === chunk.length) compare('validation_predictions', predicted, reference(1))
+    if (predicted.length === chunk.length) compare(`${kind}_predictions`, predicted, reference(1))
   }
   return [
-    ...(otherTensors === null ? [] : [limited('validation_tensors', otherTensors, 0)]),
+    ...(otherTensors === null ? [] : [limited(`${kind}_tensors`, otherTensors, 0)]),
     ...[...compared.values()].flatMap((comparison) => comparison.checks()),
   ]
 }
+
+/**
+ * What the real cases are, as their checks' names begin: a run's own validation cases, or the reference cases that a
+ * model of another tool came with.
+ */
+export const realCasesOf = ({ provenance }: Pick<ModelPackage, 'provenance'>) =>
+  provenance.run === null ? 'reference' : 'validation'
 
 /**
  * Scores [N][L] with the network run on exactly `batch` inputs at a time; the last run is filled up with the first
@@ -211,7 +219,7 @@ export function hasPassed(checks: readonly Check[]): boolean {
 
 /** Scores as certificate.json keeps them: hashes, never pixels or names. */
 export function validationRecord(
-  cases: readonly ValidationCase[],
+  cases: readonly RealCase[],
   labels: readonly string[],
 ): Certificate['validation'] {
   return cases.map((one) => ({

@@ -6,7 +6,8 @@ import {
   certify,
   hasPassed,
   limited,
-  type ValidationCase,
+  type RealCase,
+  realCasesOf,
 } from './certify.ts'
 import { type GoldenCase, readGolden } from './golden.ts'
 import { type LoadedPackage, openPackage } from './load.ts'
@@ -20,7 +21,7 @@ export interface VerifyOptions {
 
 /**
  * Measures a package again: its files' hashes, model.json against what was certified, the golden phantoms, and the
- * validation cases whose files are at hand, against the scores that the certificate recorded.
+ * real cases whose files are at hand, against the scores that the certificate recorded.
  *
  * @throws {UserError} when the network cannot be loaded at all
  */
@@ -53,21 +54,21 @@ export async function verifyCertificate(
       tolerance: certificate.tolerance,
       served: (files) => served(loaded, files),
     }
-    const { cases, absent } = await validationAtHand(certificate, model.task.labels, findFile)
+    const { cases, absent } = await casesAtHand(certificate, model.task.labels, findFile)
     checks.push(...(await certify(loaded, golden, cases, options)))
-    if (findFile !== null) checks.push(limited('validation_files_absent', absent, 0))
+    if (findFile !== null) checks.push(limited(`${realCasesOf(model)}_files_absent`, absent, 0))
   } finally {
     await loaded.close()
   }
   return { passed: hasPassed(checks), checks }
 }
 
-async function validationAtHand(
+async function casesAtHand(
   certificate: Certificate,
   labels: readonly string[],
   findFile: VerifyOptions['findFile'],
-): Promise<{ cases: ValidationCase[]; absent: number }> {
-  const cases: ValidationCase[] = []
+): Promise<{ cases: RealCase[]; absent: number }> {
+  const cases: RealCase[] = []
   let absent = 0
   for (const { file_sha256, scores } of certificate.validation) {
     const read = findFile === null ? null : await findFile(file_sha256)

@@ -5,7 +5,7 @@ import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import { type Certificate, ModelPackage } from '../schema/model_package.ts'
 import { explain, makeFolder, readTextIfExists, sha256File } from '../storage/local.ts'
-import { type CertifyOptions, certify, hasPassed, type ValidationCase, validationRecord } from './certify.ts'
+import { type CertifyOptions, certify, hasPassed, type RealCase, validationRecord } from './certify.ts'
 import { type GoldenCase, writeGolden } from './golden.ts'
 import { type LoadedPackage, openPackage } from './load.ts'
 import { modelCard } from './model_card.ts'
@@ -17,7 +17,7 @@ export interface PackageMaterials {
   golden: readonly Omit<GoldenCase, 'logits' | 'scores'>[]
   /** Outputs [N][L] of the reference network for the golden tensors. */
   goldenLogits: readonly (readonly number[])[]
-  validation: readonly ValidationCase[]
+  validation: readonly RealCase[]
   /** What the package is compared with, in words. */
   reference: string
   /** Of the run on validation, for the model card. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { ValidationCase } from '../package/certify.ts'
+import type { RealCase } from '../package/certify.ts'
 import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
 import { completePackage, publishPackage, refuseOccupied } from '../package/write.ts'
@@ -49,7 +49,8 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
       `${run.dir} has no ${config.checkpoint} checkpoint (${run.status}).\n  do: "fiducial train" resumes it.`,
     )
   const engine = ['--run-dir', run.dir, '--checkpoint', config.checkpoint]
-  const validation = await validationOf(run, pointer.step, recipe.evaluate, engine, io)
+  const set = (options.set ?? []).filter((override) => override.startsWith('evaluate.'))
+  const validation = await validationOf(run, pointer.step, recipe.evaluate, set, engine, io)
   const materials = await readRunMaterials(run, validation, config.certify_cases)
   const find = await filesOfRun(run.config.data.shard_set, options.data, io.signal)
   const files = await findAll(materials, find)
@@ -74,7 +75,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
       golden,
       goldenLogits: logits(1).slice(0, golden.length),
       validation: materials.cases.map(
-        (one, i): ValidationCase => ({
+        (one, i): RealCase => ({
           file_sha256: one.file_sha256,
           read: files[i]!,
           stored: one.stored,

@@ -119,8 +119,8 @@ test('a model trained elsewhere is packaged, certified against its own scores, a
   const { package_dir, certificate } = await packageOnnx(files, quietIo())
   assert.deepEqual(failing(certificate.checks), [])
   for (const name of [
-    'validation_file_batch_7_difference',
-    'validation_served_flips',
+    'reference_file_batch_7_difference',
+    'reference_served_flips',
     'golden_served_difference',
   ])
     assert.ok(
@@ -151,7 +151,7 @@ describe('a spec that differs from how the model was trained fails the certifica
       const files = await onDisk({ spec })
       const { package_dir, certificate } = await packageOnnx(files, quietIo())
       assert.equal(certificate.passed, false)
-      assert.ok(failing(certificate.checks).includes('validation_file_batch_1_difference'))
+      assert.ok(failing(certificate.checks).includes('reference_file_batch_1_difference'))
       await refused(loadPackage(package_dir), /certificate failed/)
       await (await loadPackage(package_dir, { allowFailed: true })).close()
     })

@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import type { ValidationCase } from '../package/certify.ts'
+import type { RealCase } from '../package/certify.ts'
 import { externalDataFiles } from '../package/external_data.ts'
 import { goldenInputs } from '../package/golden.ts'
 import { networkInput, runNetwork } from '../package/infer.ts'
@@ -83,7 +83,7 @@ export async function packageOnnx(options: PackageOnnxOptions, io: Io): Promise<
         golden,
         goldenLogits,
         validation: cases.map(
-          (one): ValidationCase => ({
+          (one): RealCase => ({
             file_sha256: one.file_sha256,
             read: one.read,
             stored: null,

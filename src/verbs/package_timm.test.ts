@@ -109,7 +109,7 @@ describe('a timm model trained elsewhere and exported to ONNX', { skip }, () => 
       certificate.checks.filter((check) => !check.passed),
       [],
     )
-    const found = certificate.checks.find((check) => check.name === 'validation_served_difference')!
+    const found = certificate.checks.find((check) => check.name === 'reference_served_difference')!
     assert.ok(Number(found.value) < 1e-5, `|Δp| ${found.value}`)
   })
   const wrong: [string, object][] = [
@@ -121,7 +121,7 @@ describe('a timm model trained elsewhere and exported to ONNX', { skip }, () => 
     test(`is not certified with a wrong spec: ${name}`, async () => {
       const { certificate } = await packaged(name, spec)
       assert.equal(certificate.passed, false)
-      const check = certificate.checks.find(({ name: of }) => of === 'validation_file_batch_1_difference')!
+      const check = certificate.checks.find(({ name: of }) => of === 'reference_file_batch_1_difference')!
       assert.equal(check.passed, false)
     })
 })

@@ -9,7 +9,7 @@ import { filesOfRecipe } from './source_files.ts'
 
 /**
  * Measures an existing package again and compares it with its certificate: hashes, golden phantoms, and with `data`
- * the validation cases, whose files are found among the recipe's images by their hash. Writes nothing, needs no Python.
+ * the real cases, whose files are found among the recipe's images by their hash. Writes nothing, needs no Python.
  *
  * @throws {UserError} when the folder is no package or its network cannot be loaded
  */
@@ -22,6 +22,6 @@ export async function verifyPackage(
   for (const line of onDisk.damage) io.log(line)
   const findFile = options.data ? await filesOfRecipe(options.data, io.signal) : null
   if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0)
-    io.log('Checking the golden images only; --data <recipe> checks the validation cases too.')
+    io.log('Checking the golden images only; --data <recipe> checks the real cases too.')
   return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFile, served: servedScores }))
 }

@@ -119,7 +119,7 @@ function tinyModel(spec: PreprocessSpec, options: TinyPackageOptions): Omit<Mode
       recipe_hash: null,
       set_id: null,
       split_id: null,
-      run: null,
+      run: 'tiny',
       step: null,
       weights_sha256: null,
       seed: null,
