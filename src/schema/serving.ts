@@ -3,10 +3,10 @@ import { ModelPackage } from './model_package.ts'
 
 /** One entry of `GET /v1/models`: what a caller needs to read a model's answers. No training data, no paths. */
 export const ServedModel = z.strictObject({
-  name: z.string().describe('In the path: POST /v1/models/<name>/predict.'),
+  name: z.string().describe('POST /v1/predict?model=<name>, or /v1/models/<name>/predict.'),
   version: z.string(),
   status: ModelPackage.shape.status,
-  default: z.boolean().describe('Answers POST /v1/predict.'),
+  default: z.boolean().describe('Answers POST /v1/predict where the request names no model.'),
   package_digest: z.string().describe('As in every result.'),
   certified: z.boolean(),
   synthetic: z.boolean().describe('Trained on phantom data: not for any use on patients.'),

@@ -96,7 +96,7 @@ test('the bytes of one image are a request, as image/* and as application/octet-
   })
 })
 
-test('each model answers under its name, the first one under /v1/predict', async () => {
+test('each model answers under its name, the first one where a request names none', async () => {
   await withApp({}, async (app) => {
     const { models } = ServedModels.parse((await app.inject('/v1/models')).json())
     assert.deepEqual(
@@ -107,10 +107,16 @@ test('each model answers under its name, the first one under /v1/predict', async
       ],
     )
     assert.equal((await app.inject('/v1/models/other')).json().package_digest, other.digest)
-    const response = await app.inject(post('/v1/models/other/predict', raw(png)))
-    const [prediction] = PredictResult.parse(response.json()).predictions
-    assert.deepEqual(Object.keys(prediction!.scores), ['mass'])
-    assert.match(prediction!.warnings.join(), /synthetic phantom images/)
+    for (const url of ['/v1/models/other/predict', '/v1/predict?model=other']) {
+      const response = await app.inject(post(url, raw(png)))
+      const [prediction] = PredictResult.parse(response.json()).predictions
+      assert.deepEqual(Object.keys(prediction!.scores), ['mass'], url)
+      assert.match(prediction!.warnings.join(), /synthetic phantom images/)
+    }
+    const unnamed = await app.inject(post('/v1/predict', raw(png)))
+    assert.equal(PredictResult.parse(unnamed.json()).package_digest, loaded.digest)
+    const unknown = await app.inject(post('/v1/predict?model=none', raw(png)))
+    assert.match(ServeError.parse(unknown.json()).error, /Served here: tiny, other\.$/)
   })
 })
 
@@ -150,6 +156,10 @@ test('what cannot be answered is a clear 4xx in JSON', async () => {
         'unsupported_encoding',
       ],
       ['unknown model', post('/v1/models/none/predict', raw(png)), 404, 'unknown_model'],
+      ['unknown model asked for', post('/v1/predict?model=none', raw(png)), 404, 'unknown_model'],
+      ['no model asked for', post('/v1/predict?model=', raw(png)), 404, 'unknown_model'],
+      ['two models', post('/v1/predict?model=tiny&model=other', raw(png)), 400, 'several_models'],
+      ['prototype asked for', post('/v1/predict?model=__proto__', raw(png)), 404, 'unknown_model'],
       ['prototype', post('/v1/models/__proto__/predict', raw(png)), 404, 'unknown_model'],
       ['path out', post('/v1/models/..%2f..%2fetc%2fpasswd/predict', raw(png)), 404, 'unknown_model'],
       ['path out of the page', { method: 'GET', url: '/../package.json' }, 404, 'not_found'],

@@ -17,7 +17,7 @@ import { pageFiles } from './page.ts'
 import { announcedBytes, readUploads } from './uploads.ts'
 
 export interface AppOptions {
-  /** Name in the path → package; the first answers `/v1/predict`. */
+  /** Name → package; the first answers `/v1/predict` where the request names none. */
   models: ReadonlyMap<string, Served>
   version: string
   /** Largest request, and most files in one. */
@@ -110,6 +110,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   app.setNotFoundHandler((request, reply) => sendError(notFound(request, app), request, reply))
 
+  const known = [...models.keys()]
   const described: ServedModels = { models: describeModels(models), notice: NOTICE }
   const predictors = new Map(
     [...models].map(([name, served]) => [
@@ -121,7 +122,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const decoding = new MemoryBudget(DECODED_BYTES)
 
   async function predict(name: string, request: FastifyRequest, reply: FastifyReply): Promise<PredictResult> {
-    const served = predictors.get(name)!
+    const served = predictors.get(name)
+    if (served === undefined) throw unknownModel(known)
     request.note.model = name
     request.note.package_digest = served.digest
     const uploads = await readUploads(request, limits)
@@ -150,21 +152,23 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.raw.once('close', () => admission.leave(bytes))
   }
 
-  const [defaultName] = models.keys()
-  app.post('/v1/predict', { onRequest: admit }, (request, reply) => predict(defaultName!, request, reply))
-  app.post<{ Params: { name: string } }>(
-    '/v1/models/:name/predict',
+  app.post<{ Querystring: { model?: string | string[] } }>(
+    '/v1/predict',
     { onRequest: admit },
     (request, reply) => {
-      const { name } = request.params
-      if (!predictors.has(name)) throw unknownModel([...models.keys()])
-      return predict(name, request, reply)
+      const { model = known[0]! } = request.query
+      if (typeof model !== 'string')
+        throw new HttpError(400, 'several_models', 'Name one model; send the images once for each.')
+      return predict(model, request, reply)
     },
+  )
+  app.post<{ Params: { name: string } }>('/v1/models/:name/predict', { onRequest: admit }, (request, reply) =>
+    predict(request.params.name, request, reply),
   )
   app.get('/v1/models', async () => described)
   app.get<{ Params: { name: string } }>('/v1/models/:name', async (request) => {
     const found = described.models.find((model) => model.name === request.params.name)
-    if (!found) throw unknownModel([...models.keys()])
+    if (!found) throw unknownModel(known)
     return found
   })
   app.get('/healthz', async () => ({ status: 'ok' }))
@@ -173,7 +177,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.code(503)
     return { status: 'stopping' }
   })
-  app.get('/openapi.json', async () => openapi([...models.keys()], version, limits))
+  app.get('/openapi.json', async () => openapi(known, version, limits))
   for (const { path, type, body, headers } of await pageFiles())
     app.get(path, async (_request, reply) => reply.headers(headers).type(type).send(body))
   return app

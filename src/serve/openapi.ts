@@ -26,19 +26,17 @@ export function openapi(models: readonly string[], version: string, limits: Limi
     },
     responses: {
       200: json('Scores, decisions and warnings, in the order of the files', 'PredictResult'),
-      400: json('No image in the request', 'ServeError'),
+      400: json('No image in the request, or several models named', 'ServeError'),
+      404: json('No such model; those served are listed', 'ServeError'),
       413: json('Too large, or too many files', 'ServeError'),
       415: json('Another kind of body', 'ServeError'),
       422: json('None of the files could be scored; `failed` says why', 'PredictResult'),
       503: json('Busy or stopping; try again after Retry-After seconds', 'ServeError'),
     },
   })
-  const name = {
-    name: 'name',
-    in: 'path',
-    required: true,
-    schema: { type: 'string', enum: models },
-  }
+  const named = { schema: { type: 'string', enum: models } }
+  const name = { ...named, name: 'name', in: 'path', required: true }
+  const model = { ...named, name: 'model', in: 'query', description: `${models[0]} unless given.` }
   return {
     openapi: '3.1.0',
     info: {
@@ -47,7 +45,10 @@ export function openapi(models: readonly string[], version: string, limits: Limi
       description: 'Scores medical images with certified model packages. Research use, not a diagnosis.',
     },
     paths: {
-      '/v1/predict': { post: predictOperation(`Score images with ${models[0]}`) },
+      '/v1/predict': {
+        parameters: [model],
+        post: predictOperation('Score images with one of the models'),
+      },
       '/v1/models': {
         get: { summary: 'The models served', responses: { 200: json('Models', 'ServedModels') } },
       },

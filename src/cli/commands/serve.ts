@@ -19,10 +19,11 @@ export function serveCommand(): Command {
     summary: 'serve model packages over HTTP, with a plain page at /',
     description:
       'Serves model packages over HTTP, with a plain page at /. Needs no Python.\n' +
-      'The first package answers POST /v1/predict, each one POST /v1/models/<name>/predict.\n' +
+      'POST /v1/predict?model=<name> asks one of several; the first answers where none is named.\n' +
       'One JSON line a request is logged on stderr: ids, hashes and times, no file names.',
     examples: [
       'fiducial serve runs/chest/package --port 8080',
+      'fiducial serve runs/chest/package runs/hand/package',
       'curl -F file=@scan.png http://127.0.0.1:8080/v1/predict',
     ],
     options: [
