@@ -202,7 +202,8 @@ class Provenance:
 class RunConfig:
     format: Literal[1]
     name: str
-    recipe_hash: str  # Of the recipe with every default filled in.
+    # Of the recipe with every default filled in, without `evaluate`, `package`, `launch` and `$schema`.
+    recipe_hash: str
     task: EngineTask
     data: EngineData
     model: EngineModel

@@ -18,7 +18,7 @@ from fiducial_engine.config import EngineTask, TableCase
 from fiducial_engine.device import autocast, memory_format
 from fiducial_engine.loader import read_batch
 from fiducial_engine.sampling import Rows
-from fiducial_engine.shards import ShardSet, Tables
+from fiducial_engine.shards import ShardSet, Tables, file_sha256
 from fiducial_engine.tasks.classify import scores
 
 _SIGN_OF_LIFE_SECONDS = 30.0  # The agent's watchdog ends ranks that stay silent for launch.watchdog_seconds.
@@ -64,8 +64,13 @@ def to_device(image_BCHW: Tensor, device: torch.device, precision: str) -> Tenso
 
 
 def write_predictions(path: Path, cases: Iterable[TableCase], logits_NL: NDArray[np.float32], task: EngineTask) -> int:
-    """Write one `Prediction` a line, the file whole or not at all. Returns the number of lines."""
+    """Write one `Prediction` a line, the file whole or not at all; then its sha256 beside it, as `sha256sum` does.
+
+    Returns:
+        The number of lines.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    checksum = path.with_name(f"{path.name}.sha256")
     temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
     num = 0
     with temporary.open("w", encoding="utf-8") as file:
@@ -82,5 +87,10 @@ def write_predictions(path: Path, cases: Iterable[TableCase], logits_NL: NDArray
             num += 1
         file.flush()
         os.fsync(file.fileno())
+    digest = file_sha256(temporary)
+    # A kill in between leaves predictions without a checksum, never with that of others.
+    checksum.unlink(missing_ok=True)
     temporary.rename(path)
+    temporary.write_text(f"{digest}  {path.name}\n")
+    temporary.rename(checksum)
     return num

@@ -60,6 +60,12 @@ def test_every_event_and_prediction_fits_its_schema(tmp_path: Path, data: dict[s
     }
 
 
+def test_predictions_lie_beside_their_sha256(tmp_path: Path, data: dict[str, Any]) -> None:
+    folder = trained(tmp_path / "run", data) / "predictions"
+    assert {path.name for path in folder.iterdir()} == {"val.jsonl", "val.jsonl.sha256"}
+    assert (folder / "val.jsonl.sha256").read_text() == f"{file_sha256(folder / 'val.jsonl')}  val.jsonl\n"
+
+
 def test_the_first_ten_steps_are_all_recorded_with_their_rate(tmp_path: Path, data: dict[str, Any]) -> None:
     steps = events(trained(tmp_path / "run", data, train__epochs=5), "step")
     assert [e["step"] for e in steps][:10] == list(range(1, 11))

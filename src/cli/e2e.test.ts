@@ -127,6 +127,23 @@ test('the same command again finds every stage done, also after another look at 
   assert.doesNotMatch(text, /accuracy|f1_mean/)
 })
 
+test('with other evaluate and package keys the run is found again, measured and packaged anew', {
+  skip,
+}, async () => {
+  const set = ['--set', 'evaluate.bootstrap=150', '--set', 'package.certify_cases=5']
+  const { code, stdout, stderr } = await fiducial('run', 'whole.yaml', '--json', ...set)
+  assert.equal(code, 0, stderr)
+  const other = parse(RunResult, JSON.parse(stdout), 'stdout of run')
+  assert.equal(other.run_dir, whole.run_dir)
+  assert.deepEqual(
+    other.stages.map(({ skipped }) => skipped),
+    [true, true, false, false],
+  )
+  assert.equal(parse(Evaluation, other.evaluate, 'evaluate of run').bootstrap.resamples, 150)
+  const certificate = await readFile(join(other.package_dir, 'certificate.json'), 'utf8')
+  assert.equal((JSON.parse(certificate) as { validation: unknown[] }).validation.length, 5)
+})
+
 test('predict gives raw files the scores that validation saw', { skip }, async () => {
   const lines = (await readFile(join(whole.run_dir, 'predictions', 'val.jsonl'), 'utf8')).trim().split('\n')
   const validated = lines.map((line) => JSON.parse(line) as Prediction)

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { RunConfig } from '../schema/run.ts'
-import { explain, makeFolder, writeAtomic } from '../storage/local.ts'
+import { explain, makeFolder, readTextIfExists, writeAtomic } from '../storage/local.ts'
 import { RUN_FILES, timestamp } from './folder.ts'
 
 /**
@@ -42,6 +42,15 @@ export async function createRunFolder(
 export async function writeRun(dir: string, recipeText: string, config: RunConfig): Promise<void> {
   await writeAtomic(join(dir, RUN_FILES.recipe), recipeText)
   await writeConfig(dir, config)
+}
+
+/**
+ * Makes `recipe.yaml` the recipe that was asked for last. It is of the same training, or it would not have found this
+ * run, but `evaluate` and `package` may say something new.
+ */
+export async function keepRecipe(dir: string, recipeText: string): Promise<void> {
+  const path = join(dir, RUN_FILES.recipe)
+  if ((await readTextIfExists(path)) !== recipeText) await writeAtomic(path, recipeText)
 }
 
 export async function writeConfig(dir: string, config: RunConfig): Promise<void> {

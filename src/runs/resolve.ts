@@ -14,7 +14,7 @@ export interface ResolvedData {
  * Everything a run depends on, from the recipe with its defaults and the prepared data. Only `device` and
  * `precision` may still be `auto`: the training node knows them (`withProbe`).
  *
- * @param recipeHash of the recipe with every default filled in
+ * @param recipeHash of the recipe's keys that shape the training
  */
 export function resolveRunConfig(
   recipe: Recipe,

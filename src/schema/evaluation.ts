@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { SPLIT_PARTS } from './case.ts'
-import { OperatingPointRule } from './recipe.ts'
+import { EvaluateConfig, OperatingPointRule } from './recipe.ts'
+import { sha256 } from './shard_set.ts'
 
 /** A metric with its interval, or null with the reason it is undefined. */
 export const Metric = z.union([
@@ -87,5 +88,12 @@ export const Evaluation = z.strictObject({
   }),
   test_openings: z.int(),
   warnings: z.array(z.string()),
+  computed_from: z
+    .strictObject({
+      predictions_sha256: sha256.describe('Of predictions/<split>.jsonl.'),
+      evaluate: EvaluateConfig,
+    })
+    .exactOptional()
+    .describe("Of a run's evaluation: what tells whether it is still current."),
 })
 export type Evaluation = z.infer<typeof Evaluation>

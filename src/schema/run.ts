@@ -88,7 +88,9 @@ export type Provenance = z.infer<typeof Provenance>
 export const RunConfig = z.strictObject({
   format: z.literal(1),
   name: z.string(),
-  recipe_hash: sha256.describe('Of the recipe with every default filled in.'),
+  recipe_hash: sha256.describe(
+    'Of the recipe with every default filled in, without `evaluate`, `package`, `launch` and `$schema`.',
+  ),
   task: EngineTask,
   data: EngineData,
   model: EngineModel,

@@ -223,8 +223,33 @@ test('a damaged prediction line names the file and line', async () => {
   await writeFile(join(run, 'predictions/val.jsonl'), '{"case_id": 3}\n')
   await assert.rejects(
     evaluate({ run }, { split: 'val' }, io),
-    /predictions are damaged: line 1[\s\S]*val\.jsonl[\s\S]*--new/,
+    /predictions are damaged: line 1[\s\S]*val\.jsonl[\s\S]*delete that file/,
   )
+})
+
+test('predictions whose bytes changed are named with expected and found sha256, and computed anew once deleted', async () => {
+  const run = await makeRun('tampered')
+  const path = join(run, 'predictions/val.jsonl')
+  const text = await readFile(path, 'utf8')
+  const sha256 = (bytes: string) => createHash('sha256').update(bytes).digest('hex')
+  await writeFile(`${path}.sha256`, `${sha256(text)}  val.jsonl\n`)
+  const { computed_from } = await evaluate({ run }, { split: 'val' }, io)
+  assert.equal(computed_from?.predictions_sha256, sha256(text))
+  const tampered = text.replace(/(?<="score.*?0\.)\d/, '9')
+  await writeFile(path, tampered)
+  await assert.rejects(evaluate({ run }, { split: 'test' }, io), (error: Error) => {
+    assert.ok(error instanceof UserError)
+    for (const part of [path, sha256(text), sha256(tampered), 'delete that file'])
+      assert.ok(error.message.includes(part), part)
+    return true
+  })
+  await rm(path)
+  await rm(`${path}.sha256`)
+  const end = { type: 'end', step: 1, status: 'finished', message: null, seconds: {}, time: 0 }
+  await writeFile(join(run, 'events.jsonl'), `${JSON.stringify(end)}\n`)
+  const engine = await useEngine(await predictionsOf('val', 1))
+  await evaluate({ run }, { split: 'val' }, io)
+  assert.match((await engine.starts()).join(), /--checkpoint best --part val/)
 })
 
 test('a package is evaluated on the raw files of a recipe, without Python, at its own thresholds', async () => {

@@ -1,21 +1,25 @@
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { runEngine } from '../python/engine.ts'
 import { settleEvents } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
-import { Prediction } from '../schema/prediction.ts'
+import type { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
-import { readTextIfExists } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { reportImages, shardImages } from './report_images.ts'
 import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
 import { countTestOpenings, noteTestOpening } from './test_openings.ts'
+import {
+  predictPart,
+  readPredictions,
+  readValPredictions,
+  type StoredPredictions,
+} from './val_predictions.ts'
 
 /**
  * Evaluates a run's best checkpoint on one part of its split. Operating points are chosen on validation and applied
@@ -34,20 +38,19 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), evaluateOverrides(options.set ?? []))
   const config = { ...recipe.evaluate, ...(options.subgroups && { subgroups: options.subgroups }) }
   const split = await readSplit(run)
-  const val = await validationPredictions(run)
+  const val = await readValPredictions(run, io)
   if (part !== 'val' && split && split.cases[part] === 0)
     throw new UserError(
       `The split of ${run.id} has no ${part} cases.\n  do: evaluate other data with the run's package and --data.`,
     )
-  const measure = (
-    predictions: readonly Prediction[],
-    more: Partial<Parameters<typeof evaluatePredictions>[1]>,
-  ) =>
-    evaluatePredictions(predictions, {
+  const measure = ({ predictions, sha256 }: StoredPredictions, more: Partial<MeasureOptions>) => ({
+    ...evaluatePredictions(predictions, {
       ...measureOptions(run, config),
       warnings: leakWarnings(split),
       ...more,
-    })
+    }),
+    computed_from: { predictions_sha256: sha256, evaluate: config },
+  })
   const onVal = measure(val, {
     split: 'val',
     test_openings: await countTestOpenings(run.dir),
@@ -55,7 +58,7 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   })
   const { predictions, evaluation } =
     part === 'val'
-      ? { predictions: val, evaluation: onVal }
+      ? { predictions: val.predictions, evaluation: onVal }
       : await measureOther(run, part, onVal, measure, io)
   const load = await shardImages(run.config.data.shard_set, run.config.data.set_id)
   if (load === null) io.log(`The shard set ${run.config.data.shard_set} is gone: the report shows no images.`)
@@ -81,6 +84,8 @@ function evaluateOverrides(overrides: readonly string[]): readonly string[] {
   throw new UserError(`--set ${other}: of a finished run only evaluate.* can be set.`)
 }
 
+type MeasureOptions = Parameters<typeof evaluatePredictions>[1]
+
 function measureOptions(run: RunRecord, config: EvaluateConfig) {
   const { operating_point: rule, bootstrap, confidence, seed, subgroups } = config
   return {
@@ -101,10 +106,7 @@ async function measureOther(
   run: RunRecord,
   part: Exclude<SplitPart, 'val'>,
   onVal: Evaluation,
-  measure: (
-    predictions: readonly Prediction[],
-    more: Partial<Parameters<typeof evaluatePredictions>[1]>,
-  ) => Evaluation,
+  measure: (stored: StoredPredictions, more: Partial<MeasureOptions>) => Evaluation,
   io: Io,
 ) {
   const step = run.best?.step ?? null
@@ -119,37 +121,12 @@ async function measureOther(
         : `Opening the test split, for the ${ordinal(test_openings)} time: each look weakens it as evidence.`,
     )
   const out = join(run.dir, RUN_FILES.predictions, `${part}.jsonl`)
-  const args = ['--run-dir', run.dir, '--checkpoint', 'best', '--part', part, '--out', out]
-  await runEngine('predict', args, { signal: io.signal, onLog: io.log })
-  const predictions = (await readPredictions(out)) ?? []
+  await predictPart(run, part, out, io)
+  const stored = await readPredictions(out)
+  if (stored === null) throw new Error(`the engine wrote no ${out}`)
   const { operating_points } = onVal
-  return { predictions, evaluation: measure(predictions, { split: part, operating_points, test_openings }) }
-}
-
-async function validationPredictions(run: RunRecord): Promise<Prediction[]> {
-  const predictions = await readPredictions(join(run.dir, RUN_FILES.valPredictions))
-  if (predictions !== null && predictions.length > 0) return predictions
-  throw new UserError(
-    `${run.id} has no validation predictions: its training has not finished (${run.status}).\n` +
-      '  do: run "fiducial train" with its recipe; it resumes.',
-  )
-}
-
-/** Prediction lines of a part, or null when there are none yet. */
-async function readPredictions(path: string): Promise<Prediction[] | null> {
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  const lines = text.split('\n').filter((line) => line !== '')
-  return lines.map((line, i) => {
-    try {
-      return Prediction.parse(JSON.parse(line))
-    } catch (cause) {
-      throw new UserError(
-        `The predictions are damaged: line ${i + 1} is none.\n  in: ${path}\n  do: train the run again with --new.`,
-        { cause },
-      )
-    }
-  })
+  const evaluation = measure(stored, { split: part, operating_points, test_openings })
+  return { predictions: stored.predictions, evaluation }
 }
 
 /** Made by a generator: the recipe names it, or its cases carry its mark. */

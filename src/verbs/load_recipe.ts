@@ -16,7 +16,10 @@ export interface LoadedRecipe {
   root: string
   /** As written, or with the overrides applied; kept in the run. */
   text: string
-  /** SHA-256 of the recipe with every default filled in; a comment or a spelled-out default does not change it. */
+  /**
+   * SHA-256 of what shapes the training: the recipe with every default filled in, but for `evaluate` and `package`,
+   * which come after it, and `launch`, which places it. A comment or a spelled-out default does not change it.
+   */
   hash: string
 }
 
@@ -42,8 +45,12 @@ export async function loadRecipe(path: string, overrides: readonly string[] = []
     dir,
     root: resolve(dir, underHome(recipe.data.root)),
     text: overrides.length === 0 ? text : overriddenText(value, overrides),
-    hash: sha256(canonicalJson(recipe)),
+    hash: trainingHash(recipe),
   }
+}
+
+function trainingHash({ $schema, evaluate, package: packaging, launch, ...training }: Recipe): string {
+  return sha256(canonicalJson(training))
 }
 
 /** `train.lr=3e-4` set in a copy of the recipe; the value is YAML. */

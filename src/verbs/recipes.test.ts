@@ -65,6 +65,19 @@ test('a comment or a default written out leaves the hash alone, a changed value 
   assert.notEqual((await load(MINIMAL, ['train.epochs=11'])).hash, hash)
 })
 
+test('what comes after the training, or only places it, leaves the hash alone', async () => {
+  const { hash } = await load(MINIMAL)
+  for (const override of [
+    'evaluate.bootstrap=100',
+    'package.certify_cases=3',
+    'launch.processes_per_node=2',
+    '$schema=../recipe.schema.json',
+  ])
+    assert.equal((await load(MINIMAL, [override])).hash, hash, override)
+  for (const override of ['prepare.size=32', 'train.keep_checkpoints=3', 'name=other'])
+    assert.notEqual((await load(MINIMAL, [override])).hash, hash, override)
+})
+
 test('--set reaches any key, through a bare name too, and takes YAML values', async () => {
   const { recipe } = await load(`${MINIMAL}train: { optimizer: sgd }\n`, [
     'train.optimizer.momentum=0.8',

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { certificateProblem, readPackage } from '../package/read.ts'
@@ -7,9 +6,10 @@ import { findPython } from '../python/environment.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
 import { resolveModel } from '../runs/model.ts'
 import { readRun } from '../runs/read.ts'
-import { Evaluation } from '../schema/evaluation.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult, RunResult, TrainResult } from '../schema/results.ts'
-import { readTextIfExists } from '../storage/local.ts'
+import { currentEvaluation } from './current_evaluation.ts'
 import { evaluate } from './evaluate.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
@@ -17,6 +17,7 @@ import { packageRun } from './package.ts'
 import { packageResult } from './package_result.ts'
 import { prepare } from './prepare.ts'
 import { type TrainOptions, trainPrepared } from './train.ts'
+import { readValPredictions } from './val_predictions.ts'
 
 /**
  * prepare → train → evaluate on validation → package. Each stage whose output is complete and current is skipped, so
@@ -54,13 +55,17 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
   })
   const evaluation = await stage('evaluate', () =>
     reuse(
-      () => currentEvaluation(trained.run_dir),
+      async () => {
+        const { sha256 } = await readValPredictions(await readRun(trained.run_dir), io)
+        const from = { predictions_sha256: sha256, evaluate: loaded.recipe.evaluate }
+        return currentEvaluation(trained.run_dir, from)
+      },
       () => evaluate({ run: trained.run_dir }, { split: 'val' }, io),
     ),
   )
   const packaged = await stage('package', () =>
     reuse(
-      () => currentPackage(trained, loaded.recipe.package.checkpoint, evaluation),
+      () => currentPackage(trained, loaded.recipe, evaluation),
       () => packageRun(trained.run_dir, { data: loaded }, io),
     ),
   )
@@ -88,48 +93,27 @@ async function reuse<T>(
   return value === null ? { value: await work(), skipped: false } : { value, skipped: true }
 }
 
-/** The evaluation of the run's validation predictions, if it and its report were written after them. */
-async function currentEvaluation(runDir: string): Promise<Evaluation | null> {
-  const predictions = await modified(join(runDir, RUN_FILES.valPredictions))
-  const report = await modified(join(runDir, RUN_FILES.report))
-  const path = join(runDir, RUN_FILES.evaluation)
-  const written = await modified(path)
-  if (predictions === null || report === null || written === null) return null
-  if (written < predictions || report < written) return null
-  const text = await readTextIfExists(path)
-  try {
-    return Evaluation.parse(JSON.parse(text ?? ''))
-  } catch {
-    // Torn or of another version: made again.
-    return null
-  }
-}
-
 /**
- * The run's package, if it is whole, holds the run's checkpoint and the operating points of its evaluation, and its
- * certificate passed.
+ * The run's package, if it is whole, was made by these keys of the recipe from the run's checkpoint and the operating
+ * points of its evaluation, and its certificate passed.
  */
 async function currentPackage(
   trained: TrainResult,
-  checkpoint: 'best' | 'latest',
+  recipe: Recipe,
   evaluation: Evaluation,
 ): Promise<PackageResult | null> {
+  const { checkpoint } = recipe.package
   const run = await readRun(trained.run_dir)
   const dir = join(run.dir, RUN_FILES.package)
   // What cannot be read is made again.
   const found = await readPackage(dir).catch(() => null)
   if (found === null || found.certificate === null || found.damage.length > 0) return null
   if (certificateProblem(found) !== null || found.model.provenance.step !== run[checkpoint]?.step) return null
+  const madeBy = found.model.provenance.recipe as Partial<Recipe> | null
+  if (!isDeepStrictEqual([madeBy?.evaluate, madeBy?.package], [recipe.evaluate, recipe.package])) return null
   // The latest checkpoint has operating points of its own, unless it is the best.
   const isEvaluated = run[checkpoint]?.step === run.best?.step
   if (isEvaluated && !isDeepStrictEqual(found.model.operating_points, evaluation.operating_points))
     return null
   return packageResult(dir, found.certificate)
-}
-
-async function modified(path: string): Promise<number | null> {
-  return stat(path).then(
-    (s) => s.mtimeMs,
-    () => null,
-  )
 }

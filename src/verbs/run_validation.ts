@@ -1,42 +1,38 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { readLines } from '../prepare/staging.ts'
 import { runEngine } from '../python/engine.ts'
-import { RUN_FILES } from '../runs/folder.ts'
 import type { RunRecord } from '../runs/read.ts'
-import { UserError } from '../schema/errors.ts'
-import { Evaluation } from '../schema/evaluation.ts'
-import { parse } from '../schema/parse.ts'
-import { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
-import { readTextIfExists } from '../storage/local.ts'
+import { currentEvaluation } from './current_evaluation.ts'
 import { evaluate } from './evaluate.ts'
 import type { Io } from './io.ts'
 import { withTemporaryFolder } from './reference_logits.ts'
 import type { Validation } from './run_materials.ts'
 import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
+import { readPredictions, readValPredictions } from './val_predictions.ts'
 
 /**
  * The checkpoint's predictions on validation and their evaluation. Those of the best checkpoint lie in the run; for
  * another one they are made, and thresholds chosen on them.
+ *
+ * @param set the `evaluate.…=value` overrides that `config` holds
  */
 export async function validationOf(
   run: RunRecord,
   step: number,
   config: EvaluateConfig,
+  set: readonly string[],
   engine: readonly string[],
   io: Io,
 ): Promise<Validation> {
-  const path = join(run.dir, RUN_FILES.valPredictions)
   if (step === run.best?.step) {
-    const predictions = await readLines(path, Prediction, 'train the run again with --new.')
-    if (predictions === null)
-      throw new UserError(
-        `${run.dir} has no validation predictions: its training has not finished (${run.status}).\n` +
-          '  do: "fiducial train" resumes it.',
-      )
-    return { predictions, evaluation: await currentEvaluation(run, io) }
+    const { predictions, sha256 } = await readValPredictions(run, io)
+    const from = { predictions_sha256: sha256, evaluate: config }
+    const current = await currentEvaluation(run.dir, from)
+    return {
+      predictions,
+      evaluation: current ?? (await evaluate({ run: run.dir }, { split: 'val', set }, io)),
+    }
   }
   return withTemporaryFolder(async (dir) => {
     const out = join(dir, 'val.jsonl')
@@ -45,7 +41,7 @@ export async function validationOf(
       signal: io.signal,
       onLog: io.log,
     })
-    const predictions = (await readLines(out, Prediction, 'run the same command again.')) ?? []
+    const predictions = (await readPredictions(out))?.predictions ?? []
     const split = await readSplit(run)
     const evaluation = evaluatePredictions(predictions, {
       ...config,
@@ -59,18 +55,4 @@ export async function validationOf(
     })
     return { predictions, evaluation }
   })
-}
-
-/** evaluation.json, made again when it is missing or older than the predictions. */
-async function currentEvaluation(run: RunRecord, io: Io): Promise<Evaluation> {
-  const path = join(run.dir, RUN_FILES.evaluation)
-  const text = await readTextIfExists(path)
-  if (text !== null) {
-    const [evaluated, predicted] = await Promise.all([
-      stat(path),
-      stat(join(run.dir, RUN_FILES.valPredictions)),
-    ])
-    if (evaluated.mtimeMs >= predicted.mtimeMs) return parse(Evaluation, JSON.parse(text), path)
-  }
-  return evaluate({ run: run.dir }, { split: 'val' }, io)
 }

@@ -7,7 +7,7 @@ import { describeUnlearnable, refuseUnlearnable } from '../prepare/learnable.ts'
 import type { PreparedSet } from '../prepare/run.ts'
 import { runEngine } from '../python/engine.ts'
 import { findPython, PROJECT_ROOT } from '../python/environment.ts'
-import { writeConfig, writeRun } from '../runs/create.ts'
+import { keepRecipe, writeConfig, writeRun } from '../runs/create.ts'
 import { runsFolder } from '../runs/folder.ts'
 import { releaseLock, takeLock } from '../runs/lock.ts'
 import { type ResolvedModel, resolveModel, writeModelSource } from '../runs/model.ts'
@@ -73,6 +73,7 @@ export async function trainPrepared(
   const where = { ...options, parent: options.parent ?? runsFolder() }
   const existing = await findRunToContinue(wanted, where)
   if (existing !== null && isFinished(existing.status)) {
+    await keepRecipe(existing.dir, loaded.text)
     io.log(`${existing.dir} is trained already.`)
     return { result: trainResult(existing, null), wasFinished: true }
   }
@@ -114,9 +115,11 @@ async function writeRunFiles(
   if (existing === null) {
     await writeModelSource(dir, model)
     await writeRun(dir, recipeText, withProbe(wanted, found))
-  } else if (config.data.shard_set !== wanted.data.shard_set) {
+  } else {
+    await keepRecipe(dir, recipeText)
     // The same pixels, moved.
-    await writeConfig(dir, { ...config, data: wanted.data })
+    if (config.data.shard_set !== wanted.data.shard_set)
+      await writeConfig(dir, { ...config, data: wanted.data })
   }
   return found.device === 'cuda' ? Math.max(1, found.accelerators) : 1
 }
