@@ -69,10 +69,9 @@ try {
       entry.ours = entry.ours.map((t, i) => Math.min(t, ours[i]!))
     }
   }
-  console.log('CPU time, ours / Pillow    whole    resize alone')
   for (const [file, { ours, pillow }] of best) {
-    const [whole, alone] = ours.map((t, i) => (t / pillow[i]!).toFixed(2))
-    console.log(`${file.padEnd(26)} ${whole}     ${alone}`)
+    const [whole, resizeAlone] = ours.map((t, i) => Number((t / pillow[i]!).toFixed(2)))
+    console.log(JSON.stringify({ file, cpu_time_over_pillow: { whole, resize_alone: resizeAlone } }))
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })

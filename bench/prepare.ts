@@ -60,6 +60,10 @@ async function measure(workers: number): Promise<void> {
   })
   const seconds = (performance.now() - start) / 1000
   console.log(
-    `${workers} workers: ${(count / seconds).toFixed(0)} images/s, ${(peak / 1e6).toFixed(0)} MB a worker at most`,
+    JSON.stringify({
+      workers,
+      images_per_second: Math.round(count / seconds),
+      peak_worker_mb: Math.round(peak / 1e6),
+    }),
   )
 }

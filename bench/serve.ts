@@ -1,17 +1,25 @@
 /**
  * Seconds from the start of `fiducial serve <package>` to its first prediction. Goal: at most 2 s on 2 cores.
  *
- *   node bench/serve.ts <package> <image>
+ *   node bench/serve.ts [<package> <image>]     without them: a package around a network of one layer
  */
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { encodePng } from '#raster'
+import { writeTinyPackage } from '../src/package/testing/tiny_package.ts'
 import { fiducialPath } from './cli.ts'
 
-const [packageDir, image] = process.argv.slice(2)
-if (packageDir === undefined || image === undefined)
-  throw new Error('usage: node bench/serve.ts <package> <image>')
-const bytes = await readFile(image)
+const [givenPackage, givenImage] = process.argv.slice(2)
+const scratch = await mkdtemp(join(tmpdir(), 'fiducial-bench-serve-'))
+const packageDir = givenPackage ?? join(scratch, 'one-layer')
+if (givenPackage === undefined) await writeTinyPackage(packageDir)
+const bytes =
+  givenImage === undefined
+    ? await encodePng({ height: 1000, width: 1200, channels: 1, data: new Uint8Array(1_200_000) })
+    : await readFile(givenImage)
 
 for (let i = 0; i < 3; i++) {
   const start = performance.now()
@@ -31,6 +39,7 @@ for (let i = 0; i < 3; i++) {
     const first = (performance.now() - start) / 1000
     console.log(
       JSON.stringify({
+        package: givenPackage ?? 'one layer',
         ready_seconds: Number(ready.toFixed(2)),
         first_prediction_seconds: Number(first.toFixed(2)),
       }),
@@ -40,3 +49,4 @@ for (let i = 0; i < 3; i++) {
   server.kill('SIGTERM')
   await new Promise((done) => server.on('close', done))
 }
+await rm(scratch, { recursive: true })

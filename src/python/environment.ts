@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../schema/errors.ts'
 
@@ -29,7 +29,9 @@ export async function findPython(
   throw new UserError(
     'Training and packaging need the Python environment, which is not set up yet.\n' +
       `  expected: ${own}\n` +
-      '  do: run "npm run setup" in the checkout, or set FIDUCIAL_PYTHON to a Python that has torch.',
+      (!projectRoot.split(sep).includes('node_modules')
+        ? '  do: run "npm run setup" in the checkout, or set FIDUCIAL_PYTHON to a Python that has torch.'
+        : `  do: pip install -r ${join(projectRoot, 'engine', 'requirements.lock')} in an environment of Python 3.10 or newer, and set FIDUCIAL_PYTHON to its python.`),
   )
 }
 

@@ -177,8 +177,8 @@ test('stopped by a signal nothing is written', async () => {
   await assert.rejects(readFile(join(out, 'predictions.json')))
 })
 
-test("import { loadPackage } from 'fiducial' predicts", async () => {
-  const { loadPackage } = await import('fiducial')
+test('the public API predicts', async () => {
+  const { loadPackage } = await import('../index.ts')
   const loaded = await loadPackage(pkg)
   const { predictions } = await loaded.predict([{ name: 'x.png', bytes: png }])
   await loaded.close()
