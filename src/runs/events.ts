@@ -8,16 +8,41 @@ export type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>
  * type.
  */
 export function parseEvents(text: string): RunEvent[] {
-  return text.split('\n').flatMap((line) => {
-    if (line === '') return []
-    try {
-      const parsed = RunEvent.safeParse(JSON.parse(line))
-      return parsed.success ? [parsed.data] : []
-    } catch {
-      return []
-    }
-  })
+  return readEvents(text).events
 }
+
+/**
+ * As `parseEvents`, with the numbers, from 1, of lines that no kill accounts for: a kill tears the last line only, and
+ * the next start writes `resume` behind it.
+ */
+export function readEvents(text: string): { events: RunEvent[]; damaged: number[] } {
+  const events: RunEvent[] = []
+  const damaged: number[] = []
+  let suspect: number | null = null
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line === '') continue
+    const event = parseLine(line)
+    const isResume = event !== null && event !== 'newer' && event.type === 'resume'
+    if (suspect !== null && !isResume) damaged.push(suspect)
+    suspect = event === null ? i + 1 : null
+    if (event !== null && event !== 'newer') events.push(event)
+  }
+  return { events, damaged }
+}
+
+function parseLine(line: string): RunEvent | 'newer' | null {
+  try {
+    const value: unknown = JSON.parse(line)
+    const parsed = RunEvent.safeParse(value)
+    if (parsed.success) return parsed.data
+    const { type } = Object(value) as { type?: unknown }
+    return typeof type === 'string' && !TYPES.has(type) ? 'newer' : null
+  } catch {
+    return null
+  }
+}
+
+const TYPES: ReadonlySet<string> = new Set(RunEvent.options.map((option) => option.shape.type.value))
 
 /**
  * What holds after restarts: a replayed step replaces the line written before the kill, so the last line for a

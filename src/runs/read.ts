@@ -3,7 +3,7 @@ import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import { CheckpointPointer, RunConfig, type RunEvent } from '../schema/run.ts'
 import { readTextIfExists } from '../storage/local.ts'
-import { eventsOf, parseEvents } from './events.ts'
+import { eventsOf, readEvents } from './events.ts'
 import { RUN_FILES } from './folder.ts'
 import { isWriterAlive, readLock } from './lock.ts'
 
@@ -26,6 +26,8 @@ export interface RunRecord {
   status: RunStatus
   /** As written, every start's. */
   events: RunEvent[]
+  /** What is wrong with the record itself; the rest of it is still read. */
+  damage: string[]
   /** Optimizer updates done, and how many the whole run has once it has started. */
   step: number
   totalSteps: number | null
@@ -46,7 +48,8 @@ export async function readRun(dir: string): Promise<RunRecord> {
       `There is no run in ${dir}: it has no ${RUN_FILES.config}.\n` +
         '  do: name a folder below runs/; "fiducial runs list" shows them.',
     )
-  const events = parseEvents((await readTextIfExists(join(absolute, RUN_FILES.events))) ?? '')
+  const eventsPath = join(absolute, RUN_FILES.events)
+  const { events, damaged } = readEvents((await readTextIfExists(eventsPath)) ?? '')
   const best = await readJson(join(absolute, RUN_FILES.best), CheckpointPointer)
   const latest = await readJson(join(absolute, RUN_FILES.latest), CheckpointPointer)
   const lock = await readLock(absolute)
@@ -56,6 +59,7 @@ export async function readRun(dir: string): Promise<RunRecord> {
     id: basename(absolute),
     config,
     events,
+    damage: damaged.length === 0 ? [] : [damagedLines(damaged)],
     status: runStatus(events, isRunning),
     step: Math.max(eventsOf(events, 'step').at(-1)?.step ?? 0, latest?.step ?? 0),
     totalSteps: events.findLast((e) => e.type === 'start')?.total_steps ?? null,
@@ -72,6 +76,14 @@ function runStatus(events: readonly RunEvent[], isRunning: boolean): RunStatus {
   if (last?.type === 'end' && (isFinished(last.status) || !isRunning)) return last.status
   if (isRunning) return 'running'
   return last === undefined ? 'new' : 'interrupted'
+}
+
+function damagedLines(lines: readonly number[]): string {
+  const named = lines.slice(0, 10).join(', ') + (lines.length > 10 ? ` and ${lines.length - 10} more` : '')
+  return (
+    `${RUN_FILES.events} is damaged: line${lines.length === 1 ? '' : 's'} ${named} cannot be read. ` +
+    'Curves and times lack them; weights and metrics do not depend on them.'
+  )
 }
 
 async function readJson<S extends Parameters<typeof parse>[0]>(path: string, schema: S) {

@@ -101,6 +101,26 @@ test('a torn line is left out and the lines around it are read', () => {
   )
 })
 
+test('a damaged line in the middle is named by its number, one that a kill tore or a newer version wrote is not', async () => {
+  const lines = [
+    stepEvent(1, 0.7),
+    '{"type":"step","step":2,"epo\0\0',
+    stepEvent(3, 0.5),
+    '{"type":"step","step":4,"loss":"low"}',
+    '{"type":"of tomorrow","step":4}',
+    '{"type":"st',
+    '{"type":"resume","step":3,"time":0}',
+    stepEvent(4, 0.4).replace('"lr"', '"rl"'),
+    stepEvent(5, 0.3),
+    '{"type":"step","step":6',
+  ]
+  await writeRun(dir, 'name: chest\n', exampleConfig())
+  await writeFile(join(dir, 'events.jsonl'), lines.join('\n'))
+  const { damage, events } = await readRun(dir)
+  assert.match(damage.join(), /^events\.jsonl is damaged: lines 2, 4, 8 cannot be read\./)
+  assert.equal(events.filter((e) => e.type === 'step').length, 3)
+})
+
 test('the tail waits for the end of a line that is being written', async () => {
   const path = join(dir, 'events.jsonl')
   const tail = new EventTail(path)

@@ -46,7 +46,7 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const measure = ({ predictions, sha256 }: StoredPredictions, more: Partial<MeasureOptions>) => ({
     ...evaluatePredictions(predictions, {
       ...measureOptions(run, config),
-      warnings: leakWarnings(split),
+      warnings: [...run.damage, ...leakWarnings(split)],
       ...more,
     }),
     computed_from: { predictions_sha256: sha256, evaluate: config },
@@ -54,7 +54,7 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const onVal = measure(val, {
     split: 'val',
     test_openings: await countTestOpenings(run.dir),
-    warnings: [...leakWarnings(split), ...validationWarnings(run, split, { isBest: true })],
+    warnings: [...run.damage, ...leakWarnings(split), ...validationWarnings(run, split, { isBest: true })],
   })
   const { predictions, evaluation } =
     part === 'val'

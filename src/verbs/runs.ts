@@ -39,7 +39,7 @@ export async function runsShow(reference: string, parent: string = runsFolder())
       is_best,
     })),
     seconds,
-    warnings: eventsOf(run.events, 'warning').map((event) => event.message),
+    warnings: [...run.damage, ...eventsOf(run.events, 'warning').map((event) => event.message)],
     message: ends.at(-1)?.message ?? null,
     files: await existingFiles(run.dir),
   }
