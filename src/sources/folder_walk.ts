@@ -12,6 +12,11 @@ export interface FolderContents {
   unreadable: { file: string; reason: string }[]
 }
 
+export const GARBLED = 'The name is not UTF-8, so it cannot be opened. Rename it.'
+
+/** Whether a name held bytes that are not UTF-8: they are replaced when it is read, and it then names nothing. */
+export const isGarbled = (name: string) => name.includes('\uFFFD')
+
 /**
  * Every visible file below `root`. Hidden entries and archive droppings (`__MACOSX`) are ignored. Symbolic links
  * are followed; a folder reached a second time, as a link in a loop is, is not entered again.
@@ -39,11 +44,8 @@ export async function walkFolder(root: string): Promise<FolderContents> {
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith('.') || entry.name === '__MACOSX') continue
       const file = folder === '' ? entry.name : `${folder}/${entry.name}`
-      if (entry.name.includes('\uFFFD')) {
-        found.unreadable.push({
-          file,
-          reason: 'The name is not UTF-8, so the file cannot be opened. Rename it.',
-        })
+      if (isGarbled(entry.name)) {
+        found.unreadable.push({ file, reason: GARBLED })
         continue
       }
       const kind = entry.isSymbolicLink() ? await stat(join(root, file)).catch(() => null) : entry

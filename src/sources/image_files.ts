@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { isAbsolute, join, posix, relative, sep } from 'node:path'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { explain } from '../storage/local.ts'
+import { isGarbled } from './folder_walk.ts'
 
 /** Files that are medical or ordinary images but that this version does not read, by extension. */
 export const UNREAD_IMAGE_EXTENSIONS: Record<string, string> = {
@@ -73,8 +74,14 @@ export function imageFinder(root: string): ImageFinder {
       if (!slashed.startsWith('..') && !slashed.startsWith('/')) return find(slashed)
     }
     const near = lower().get(name.toLowerCase())
+    const garbled = [...files].filter(isGarbled).length
+    const hint = near
+      ? ` The folder holds "${near}": case differs.`
+      : garbled > 0
+        ? ` Of the names in its folder ${garbled} cannot be opened, as they are not UTF-8: rename those.`
+        : ''
     return {
-      missing: `There is no such file below data.root.${near ? ` The folder holds "${near}": case differs.` : ''} Add the file, or take the row out of the table.`,
+      missing: `There is no such file below data.root.${hint} Add the file, or take the row out of the table.`,
     }
   }
   return find

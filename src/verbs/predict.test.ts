@@ -126,6 +126,35 @@ test('the tables written are what "evaluate --predictions" reads; failures have 
   assert.equal(JSON.parse(await readFile(join(out, 'predictions.json'), 'utf8')).failed.length, 1)
 })
 
+test('a case id that a spreadsheet would compute is text in the table, and itself again in "evaluate"', async () => {
+  const out = join(scratch, 'formula')
+  await predict(pkg, [await folder({ '=1+1.png': png, '2.jpg': jpeg })], { out }, quietIo())
+  assert.match(await readFile(join(out, 'predictions.csv'), 'utf8'), /^'=1\+1,0\.\d/m)
+  const labels = join(scratch, 'formula-labels.csv')
+  await writeFile(labels, 'case_id,nodule\n=1+1,1\n2,0\n')
+  const { predictions } = await readPredictionTables(join(out, 'predictions.csv'), labels)
+  assert.deepEqual(predictions.map((p) => p.case_id).sort(), ['2', '=1+1'])
+})
+
+test('names that are not UTF-8, of files and of folders, are listed as failed', {
+  skip: process.platform === 'linux' ? false : 'the file system takes UTF-8 names only',
+}, async () => {
+  const dir = await folder({ 'a.png': png })
+  const bytes = (name: string) => Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(name, 'latin1')])
+  await writeFile(bytes('\xfc.png'), png)
+  await mkdir(bytes('m\xfcller'))
+  const { predictions, failed } = await predict(pkg, [dir, join(dir, '\ufffd.png')], {}, quietIo())
+  assert.equal(predictions.length, 1)
+  assert.deepEqual(
+    failed.map(({ file, reason }) => [file.slice(dir.length + 1), /not UTF-8/.test(reason)]),
+    [
+      ['m\ufffdller', true],
+      ['\ufffd.png', true],
+      ['\ufffd.png', true],
+    ],
+  )
+})
+
 test('two files with one stem keep their extensions as case ids', async () => {
   const dir = await folder({ 'a.png': png, 'a.jpg': jpeg })
   const { predictions } = await predict(pkg, [dir], {}, quietIo())

@@ -1,11 +1,13 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join, relative, resolve } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
 import { findPackage } from '../runs/find.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
+import { GARBLED, isGarbled, walkFolder } from '../sources/folder_walk.ts'
+import { csvText } from '../storage/csv.ts'
 import { explain, writeAtomic } from '../storage/local.ts'
 import type { Io } from './io.ts'
 
@@ -69,20 +71,17 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
   const missing: unknown[] = []
   for (const path of paths) {
     const info = await stat(path).catch((cause) => {
-      missing.push(explain(cause, path))
+      missing.push(explainName(cause, path))
     })
     // What is not there fails when it is read, and is listed with the reason.
     if (!info?.isDirectory()) {
       files.push(inputFile(path, withoutExtension(path)))
       continue
     }
-    const found = await readdir(path, { recursive: true, withFileTypes: true })
-    const inside = found
-      .filter((entry) => !entry.isDirectory() && isImageName(entry.name))
-      .map((entry) => relative(resolve(path), resolve(entry.parentPath, entry.name)))
-      .filter((name) => !/(^|\/)\./.test(name))
-      .sort()
-    for (const name of inside) files.push(inputFile(join(path, name), withoutExtension(name)))
+    const { images, unreadable } = await walkFolder(path)
+    const lost = unreadable.map(({ file }) => file).filter((name) => isImageName(name) || isGarbled(name))
+    for (const name of [...images, ...lost].sort())
+      files.push(inputFile(join(path, name), withoutExtension(name)))
   }
   if (files.length > 0 && files.length === missing.length) throw missing[0]
   if (files.length > 0) return withDistinctIds(files)
@@ -110,10 +109,15 @@ function inputFile(path: string, case_id: string): InputFile {
           throw new UserError(`The file has ${info.size} bytes; at most ${MAX_FILE_BYTES} are read.`)
         return await readFile(path)
       } catch (cause) {
-        throw explain(cause, path)
+        throw explainName(cause, path)
       }
     },
   }
+}
+
+function explainName(cause: unknown, path: string): unknown {
+  const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+  return isAbsent && isGarbled(path) ? new UserError(GARBLED, { cause }) : explain(cause, path)
 }
 
 /** `case_id` and a score column a label first: "fiducial evaluate --predictions" reads it as it is. */
@@ -128,20 +132,15 @@ function predictionsCsv(result: PredictResult, labels: readonly string[]): strin
   ]
   const rows = result.predictions.map((p) => [
     p.case_id,
-    ...labels.map((label) => String(p.scores[label])),
-    ...labels.map((label) => (p.decisions[label] === undefined ? '' : p.decisions[label] ? '1' : '0')),
+    ...labels.map((label) => p.scores[label]!),
+    ...labels.map((label) => (p.decisions[label] === undefined ? '' : Number(p.decisions[label]))),
     p.file,
     p.input_sha256,
     p.warnings.join(' '),
   ])
-  return csv([header, ...rows])
+  return csvText([header, ...rows])
 }
 
 function failedCsv(result: PredictResult): string {
-  return csv([['file', 'reason'], ...result.failed.map((f) => [f.file, f.reason])])
-}
-
-function csv(rows: readonly (readonly string[])[]): string {
-  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
-  return rows.map((row) => `${row.map(cell).join(',')}\n`).join('')
+  return csvText([['file', 'reason'], ...result.failed.map((f) => [f.file, f.reason])])
 }

@@ -4,6 +4,7 @@ import { nearest } from '../schema/parse.ts'
 import type { Prediction } from '../schema/prediction.ts'
 import { count, firstFew } from '../sources/source_data.ts'
 import { type Row, readTable, type Table } from '../sources/table.ts'
+import { withoutGuard } from '../storage/csv.ts'
 
 export interface PredictionTables {
   predictions: Prediction[]
@@ -146,7 +147,7 @@ function rowsByCase(table: Table, mistakes: string[]): Map<string, Row> {
   const twice: string[] = []
   const empty: string[] = []
   for (const row of table.rows) {
-    const id = row.cells[at] ?? ''
+    const id = withoutGuard(row.cells[at] ?? '') // as "fiducial predict" writes an id like =1
     if (id === '') empty.push(String(row.line))
     else if (rows.has(id)) twice.push(`${id} (line ${row.line})`)
     else rows.set(id, row)
