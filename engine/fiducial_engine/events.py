@@ -7,12 +7,14 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 
 class EventLog:
     """Appends events; a log that is there already belongs to an earlier start, whose torn last line is ended first."""
 
     def __init__(self, path: Path) -> None:
+        self.previous_start = _last_start(path)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
         self.is_restart = size > 0
@@ -24,6 +26,14 @@ class EventLog:
         event = {"type": type, "step": step, **fields, "time": time.time()}
         # One write a line: a kill tears at most the last.
         os.write(self._file, (json.dumps(event, allow_nan=False) + "\n").encode())
+
+    def write_changes(self, step: int, **now: object) -> None:
+        """Warn, in one line, of what of this start differs from the start before it: bits may then differ too."""
+        before = self.previous_start or {}
+        changed = [f"{key} {now[key]} (was {before[key]})" for key in now if before.get(key, now[key]) != now[key]]
+        if changed:
+            message = f"Resumed with {', '.join(changed)}: the last bits of the weights may not be those of one start."
+            self.write("warning", step, message=message)
 
     def __enter__(self) -> EventLog:
         return self
@@ -39,6 +49,7 @@ class NoEvents(EventLog):
 
     def __init__(self) -> None:
         self.is_restart = False
+        self.previous_start = None
 
     def write(self, type: str, step: int, **fields: object) -> None:
         pass
@@ -47,3 +58,19 @@ class NoEvents(EventLog):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+
+def _last_start(path: Path) -> dict[str, Any] | None:
+    """The newest `start` that can be read."""
+    found: dict[str, Any] | None = None
+    if path.exists():
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if '"start"' in line:
+                    try:
+                        event = json.loads(line)
+                    except ValueError:
+                        continue
+                    if isinstance(event, dict) and event.get("type") == "start":
+                        found = event
+    return found

@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     parser = argparse.ArgumentParser(prog="fiducial_engine.train")
     parser.add_argument("--run-dir", type=Path, required=True)
     parser.add_argument("--generation", type=int, required=True, help="of lock.json; another one stops this process")
+    parser.add_argument("--warning", action="append", default=[], help="to be written to the events; repeatable")
     options = parser.parse_args(arguments)
     stop = StopRequest()
     run_dir = options.run_dir.resolve()
@@ -74,7 +75,10 @@ def main(arguments: list[str]) -> Mapping[str, object]:
         EventLog(run_dir / "events.jsonl") if ranks.rank == 0 else NoEvents() as events,
     ):
         try:
-            status = train(run_dir, config, ranks, device, threads, checkpoints, progress, events, watch, stop)
+            status = train(
+                *(run_dir, config, ranks, device, threads, checkpoints, progress, events, watch, stop),
+                warnings=options.warning,
+            )
         except BaseException as error:
             message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             events.write("end", progress.step, status="failed", message=message, seconds=watch.seconds())
@@ -97,11 +101,14 @@ def train(
     events: EventLog,
     watch: Stopwatch,
     stop: StopRequest,
+    *,
+    warnings: list[str],
 ) -> str:
     """Train to the end, or to the next step after a stop is requested. Returns the status of the `end` event.
 
     Args:
         progress: changed as training goes.
+        warnings: of whoever started this, for the events.
 
     Raises:
         UserError: data, model or weights can't be used, or the loss is not finite.
@@ -147,21 +154,27 @@ def train(
 
     if events.is_restart:
         events.write("resume", progress.step)
+    place = {
+        "world_size": ranks.size,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": threads,
+        "torch": str(torch.__version__),
+    }
     events.write(
         "start",
         progress.step,
         total_steps=total_steps,
-        world_size=ranks.size,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         precision=settings.precision,
-        threads=threads,
-        torch=str(torch.__version__),
+        **place,
         num_train=len(train_rows),
         num_val=len(val_rows),
         num_parameters=sum(p.numel() for p in network.parameters()),
         weights_sha256=progress.weights_sha256,
     )
+    if progress.step > 0:
+        events.write_changes(progress.step, **place)
     for warning in [
+        *warnings,
         *initial.warnings,
         *damage,
         *counts.warnings(config.task.labels),

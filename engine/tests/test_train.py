@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 from tiny_set import MLP, events, make_run, make_set, write_lock
 
@@ -136,6 +137,20 @@ def test_a_finished_run_started_again_trains_no_further(tmp_path: Path, data: di
     resumed(run_dir)
     assert (run_dir / "checkpoints" / "latest.json").read_text() == before
     assert events(run_dir, "resume") == [{**events(run_dir, "resume")[0], "step": 9}]
+
+
+def test_a_start_on_other_ground_is_told_in_a_line_and_goes_on(tmp_path: Path, data: dict[str, Any]) -> None:
+    run_dir = trained(tmp_path / "run", data)
+    resumed(run_dir)
+    assert events(run_dir, "warning") == []
+    log = run_dir / "events.jsonl"
+    torch_now = f'"torch": "{torch.__version__}"'
+    log.write_text(log.read_text().replace('"world_size": 1', '"world_size": 4').replace(torch_now, '"torch": "1.0"'))
+    write_lock(run_dir, 2)
+    train.main(["--run-dir", str(run_dir), "--generation", "2", "--warning", "Other code."])
+    ground, code = [w["message"] for w in events(run_dir, "warning")]
+    assert "world_size 1 (was 4), torch " in ground and ground.count("\n") == 0
+    assert (code, events(run_dir, "end")[-1]["status"]) == ("Other code.", "finished")
 
 
 def test_the_weights_a_run_started_from_are_on_record_after_a_resume_too(tmp_path: Path, data: dict[str, Any]) -> None:

@@ -49,14 +49,15 @@ function abortWhenLogged(word: string, ranks = 1): AbortSignal {
   return controller.signal
 }
 
-test('a rank is started with the run folder and the generation', () => {
-  assert.deepEqual(trainArguments({ runDir: '/runs/a', generation: 3 }), [
+test('a rank is started with the run folder, the generation and what its record is to say', () => {
+  assert.deepEqual(trainArguments({ runDir: '/runs/a', generation: 3, warnings: ['other code'] }), [
     '-m',
     'fiducial_engine.train',
     '--run-dir',
     '/runs/a',
     '--generation',
     '3',
+    '--warning=other code',
   ])
 })
 

@@ -7,6 +7,8 @@ export interface Job {
   runDir: string
   /** Of the run's lock: a rank of an older generation stops. */
   generation: number
+  /** What the run's record is to say about this start, a line each. */
+  warnings: readonly string[]
   /** Ranks on each node. */
   processesPerNode: number
   /** Silence after which the ranks count as hung. */

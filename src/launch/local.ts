@@ -21,6 +21,8 @@ export const local = {
 }
 
 /** What every rank's Python is started with; rank and world size come from torchrun's environment. */
-export function trainArguments(job: Pick<Job, 'runDir' | 'generation'>): string[] {
-  return ['-m', 'fiducial_engine.train', '--run-dir', job.runDir, '--generation', String(job.generation)]
+export function trainArguments(job: Pick<Job, 'runDir' | 'generation' | 'warnings'>): string[] {
+  const warnings = job.warnings.map((text) => `--warning=${text}`)
+  const generation = String(job.generation)
+  return ['-m', 'fiducial_engine.train', '--run-dir', job.runDir, '--generation', generation, ...warnings]
 }

@@ -13,7 +13,7 @@ export function parseEvents(text: string): RunEvent[] {
 
 /**
  * As `parseEvents`, with the numbers, from 1, of lines that no kill accounts for: a kill tears the last line only, and
- * the next start writes `resume` behind it.
+ * the next start writes `resume` behind it, or that it failed before.
  */
 export function readEvents(text: string): { events: RunEvent[]; damaged: number[] } {
   const events: RunEvent[] = []
@@ -22,8 +22,7 @@ export function readEvents(text: string): { events: RunEvent[]; damaged: number[
   for (const [i, line] of text.split('\n').entries()) {
     if (line === '') continue
     const event = parseLine(line)
-    const isResume = event !== null && event !== 'newer' && event.type === 'resume'
-    if (suspect !== null && !isResume) damaged.push(suspect)
+    if (suspect !== null && !isFirstOfStart(event)) damaged.push(suspect)
     suspect = event === null ? i + 1 : null
     if (event !== null && event !== 'newer') events.push(event)
   }
@@ -40,6 +39,11 @@ function parseLine(line: string): RunEvent | 'newer' | null {
   } catch {
     return null
   }
+}
+
+function isFirstOfStart(event: RunEvent | 'newer' | null): boolean {
+  if (event === null || event === 'newer') return false
+  return event.type === 'resume' || (event.type === 'end' && event.status === 'failed')
 }
 
 const TYPES: ReadonlySet<string> = new Set(RunEvent.options.map((option) => option.shape.type.value))

@@ -31,6 +31,25 @@ export async function readProvenance(projectRoot: string, now: Date): Promise<Pr
   }
 }
 
+/** In a line, what of the code is not as it was when the run began; null when all is. Uncommitted changes may be any. */
+export function codeChange(before: Provenance, now: Provenance): string | null {
+  const locks = (['node_lock_sha256', 'python_lock_sha256'] as const).filter(
+    (key) => before[key] !== now[key],
+  )
+  const [was, is] = [codeName(before), codeName(now)]
+  if (was === is && !now.dirty && locks.length === 0) return null
+  const files = locks.map((key) => (key === 'node_lock_sha256' ? 'package-lock.json' : 'requirements.lock'))
+  return (
+    `Resumed by code that may not be the one the run began with: then ${was}, now ${is}` +
+    `${files.length > 0 ? `, another ${files.join(' and ')}` : ''}. Results may not be those of one start.`
+  )
+}
+
+const codeName = ({ fiducial_version, commit, dirty }: Provenance) =>
+  commit === null
+    ? `version ${fiducial_version}`
+    : `commit ${commit.slice(0, 10)}${dirty ? ' with uncommitted changes' : ''}`
+
 async function hash(path: string): Promise<string | null> {
   const text = await readTextIfExists(path)
   return text === null ? null : sha256(text)

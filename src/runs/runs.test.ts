@@ -8,6 +8,7 @@ import { createRunFolder, writeRun } from './create.ts'
 import { EventTail, eventsOf, parseEvents, settleEvents } from './events.ts'
 import { differences, findRun, listRuns } from './list.ts'
 import { readLock, releaseLock, takeLock } from './lock.ts'
+import { codeChange } from './provenance.ts'
 import { isFinished, readRun } from './read.ts'
 import { exampleConfig, exampleId } from './testing/example_config.ts'
 
@@ -119,6 +120,15 @@ test('a damaged line in the middle is named by its number, one that a kill tore 
   const { damage, events } = await readRun(dir)
   assert.match(damage.join(), /^events\.jsonl is damaged: lines 2, 4, 8 cannot be read\./)
   assert.equal(events.filter((e) => e.type === 'step').length, 3)
+})
+
+test('a resume by other code, or by a checkout with uncommitted changes, is said in a line', () => {
+  const clean = { ...exampleConfig().provenance, commit: 'a'.repeat(40), dirty: false }
+  assert.equal(codeChange(clean, { ...clean, created: 'later' }), null)
+  assert.equal(codeChange(exampleConfig().provenance, exampleConfig().provenance), null)
+  const other = codeChange(clean, { ...clean, commit: 'b'.repeat(40), python_lock_sha256: exampleId('e') })
+  assert.match(other!, /then commit aaaaaaaaaa, now commit bbbbbbbbbb, another requirements\.lock\./)
+  assert.match(codeChange(clean, { ...clean, dirty: true })!, /now commit aaaaaaaaaa with uncommitted/)
 })
 
 test('the tail waits for the end of a line that is being written', async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { launchers } from '../launch/launcher.ts'
+import { type Job, launchers } from '../launch/launcher.ts'
 import { refuseLeaks } from '../prepare/leaks.ts'
 import { describeUnlearnable, refuseUnlearnable } from '../prepare/learnable.ts'
 import type { PreparedSet } from '../prepare/run.ts'
@@ -12,7 +12,7 @@ import { runsFolder } from '../runs/folder.ts'
 import { releaseLock, takeLock } from '../runs/lock.ts'
 import { type ResolvedModel, resolveModel, writeModelSource } from '../runs/model.ts'
 import { findRunToContinue, makeRunFolder, type OpenOptions } from '../runs/open.ts'
-import { readProvenance } from '../runs/provenance.ts'
+import { codeChange, readProvenance } from '../runs/provenance.ts'
 import { isFinished, type RunRecord, readRun } from '../runs/read.ts'
 import { resolveRunConfig, withProbe } from '../runs/resolve.ts'
 import type { SplitPart } from '../schema/case.ts'
@@ -87,7 +87,9 @@ export async function trainPrepared(
         : `Continuing ${dir} from step ${existing.latest?.step ?? 0}; --new starts another run.`,
     )
     const ranks = rankCount(recipe, existing, accelerators)
-    return { result: await launch(dir, generation, ranks, recipe, io), wasFinished: false }
+    const changed = existing && codeChange(existing.config.provenance, provenance)
+    const job = { runDir: dir, generation, processesPerNode: ranks, warnings: changed ? [changed] : [] }
+    return { result: await launch(job, recipe.launch, io), wasFinished: false }
   } finally {
     await releaseLock(dir)
   }
@@ -145,19 +147,15 @@ function rankCount(recipe: Recipe, existing: RunRecord | null, accelerators: num
 }
 
 async function launch(
-  dir: string,
-  generation: number,
-  processesPerNode: number,
-  recipe: Recipe,
+  job: Omit<Job, 'watchdogSeconds'>,
+  { kind, watchdog_seconds: watchdogSeconds }: Recipe['launch'],
   io: Io,
 ): Promise<TrainResult> {
+  const dir = job.runDir
   const before = await readRun(dir)
   const follower = await followTraining(before, io)
   try {
-    await launchers[recipe.launch.kind].launch(
-      { runDir: dir, generation, processesPerNode, watchdogSeconds: recipe.launch.watchdog_seconds },
-      { signal: io.signal, log: io.log },
-    )
+    await launchers[kind].launch({ ...job, watchdogSeconds }, { signal: io.signal, log: io.log })
   } catch (error) {
     await follower.end()
     if (io.signal.aborted)
