@@ -193,7 +193,11 @@ test('runs list, show and logs know the run', { skip }, async () => {
   const show = await fiducial('runs', 'show', basename(whole.run_dir), '--json')
   assert.equal((JSON.parse(show.stdout) as { status: string }).status, 'finished')
   const logs = await fiducial('runs', 'logs', whole.run_dir)
-  assert.match(logs.stdout, /^\[rank 0\] --- rank 0 of 1/)
+  assert.match(
+    logs.stdout,
+    /started: \d+ cases train[\s\S]*epoch 2 · step .* · loss .* · validation auroc_mean/,
+  )
+  assert.match(logs.stdout, /finished at step [\s\S]*^\[rank 0\] --- rank 0 of 1/m)
 })
 
 test('train stopped by SIGTERM exits 75, and the same command resumes to the end', {

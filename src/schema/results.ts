@@ -12,7 +12,8 @@ export const PrepareResult = z.strictObject({
   quarantined: z.array(Quarantined),
   seconds: z.number(),
   cases_per_second: z.number(),
-  reused: z.boolean(),
+  reused: z.boolean().describe('The set was there, and whole.'),
+  repaired: z.int().describe('Damaged shards of a set that was there, made again.'),
 })
 export type PrepareResult = z.infer<typeof PrepareResult>
 
@@ -177,7 +178,10 @@ export type RunsShowResult = z.infer<typeof RunsShowResult>
 
 export const RunsLogsResult = z.strictObject({
   run_dir: z.string(),
-  ranks: z.array(z.strictObject({ rank: z.int(), lines: z.array(z.string()) })),
+  log: z.array(z.string()).describe('Starts, epochs, validations, warnings, best checkpoints, ends.'),
+  ranks: z
+    .array(z.strictObject({ rank: z.int(), file: z.string(), lines: z.array(z.string()) }))
+    .describe('What each process wrote.'),
 })
 export type RunsLogsResult = z.infer<typeof RunsLogsResult>
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { readRankLogs } from '../launch/rank_log.ts'
+import { rankFile, readRankLogs } from '../launch/rank_log.ts'
 import { eventsOf } from '../runs/events.ts'
 import { findByReference } from '../runs/find.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
@@ -15,6 +15,7 @@ import type {
   RunsLogsResult,
   RunsShowResult,
 } from '../schema/results.ts'
+import { trainingLog } from './training_log.ts'
 
 /** All runs of a folder, newest first. */
 export async function runsList(parent: string = runsFolder()): Promise<RunsListResult> {
@@ -45,14 +46,15 @@ export async function runsShow(reference: string, parent: string = runsFolder())
   }
 }
 
-/** The ranks' logs. */
+/** How the training went, as a log, and what each rank's processes said. */
 export async function runsLogs(
   reference: string,
   options: { rank?: number | undefined; tail?: number | undefined } = {},
   parent: string = runsFolder(),
 ): Promise<RunsLogsResult> {
   const run = await findByReference(reference, parent)
-  const ranks = await readRankLogs(join(run.dir, RUN_FILES.logs))
+  const logsDir = join(run.dir, RUN_FILES.logs)
+  const ranks = await readRankLogs(logsDir)
   const wanted = ranks.filter(({ rank }) => options.rank === undefined || rank === options.rank)
   if (wanted.length === 0)
     throw new UserError(
@@ -60,11 +62,14 @@ export async function runsLogs(
         ? `${run.id} has no logs yet.`
         : `${run.id} has no rank ${options.rank}; its ranks are 0 to ${ranks.length - 1}.`,
     )
+  const last = (lines: string[]) => (options.tail === undefined ? lines : lines.slice(-options.tail))
   return {
     run_dir: run.dir,
+    log: last([...run.damage, ...trainingLog(run.events, run.config.train.select)]),
     ranks: wanted.map(({ rank, lines }) => ({
       rank,
-      lines: options.tail === undefined ? lines : lines.slice(-options.tail),
+      file: rankFile(logsDir, rank, 'log'),
+      lines: last(lines),
     })),
   }
 }

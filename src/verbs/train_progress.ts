@@ -79,12 +79,7 @@ function stepLine(event: Extract<RunEvent, { type: 'step' }>, told: Told): strin
 
 /** A line for a person about an event other than a step, or null for those that need no word. */
 function eventLine(event: Exclude<RunEvent, { type: 'step' }>, select: string): string | null {
-  if (event.type === 'start')
-    return (
-      `${event.num_train} cases train, ${event.num_val} validate; ${millions(event.num_parameters)} parameters on ` +
-      `${event.device}, ${event.precision}, ${event.world_size > 1 ? `${event.world_size} ranks, ` : ''}` +
-      `${event.threads} thread${event.threads === 1 ? '' : 's'}; ${event.total_steps} steps`
-    )
+  if (event.type === 'start') return startText(event)
   if (event.type === 'validation') {
     const shown = [select, ...Object.keys(event.metrics).filter((name) => name === 'loss' && name !== select)]
     const metrics = shown.map((name) => `${name} ${event.metrics[name]?.toFixed(4) ?? 'undefined'}`)
@@ -94,6 +89,15 @@ function eventLine(event: Exclude<RunEvent, { type: 'step' }>, select: string): 
   if (event.type === 'end' && event.status === 'early_stopped')
     return `Stopped early at step ${event.step}${event.message ? `: ${event.message}` : ''}`
   return null
+}
+
+/** What a start works on, and with. */
+export function startText(event: Extract<RunEvent, { type: 'start' }>): string {
+  return (
+    `${event.num_train} cases train, ${event.num_val} validate; ${millions(event.num_parameters)} parameters on ` +
+    `${event.device}, ${event.precision}, ${event.world_size > 1 ? `${event.world_size} ranks, ` : ''}` +
+    `${event.threads} thread${event.threads === 1 ? '' : 's'}; ${event.total_steps} steps`
+  )
 }
 
 const millions = (n: number) =>

@@ -105,10 +105,16 @@ function logsCommand(): Command {
   return command<RunsLogsResult, { rank?: number; tail?: number }>({
     name: 'logs',
     arguments: ['<run>'],
-    summary: "the ranks' logs, each line with its rank",
-    examples: ['fiducial runs logs chest-kermany-20261121-143005 --tail 50'],
+    summary: "how the training went, and each rank's log",
+    description:
+      'The training as a log: starts, epochs and validations, warnings, best checkpoints, ends; then the last lines\n' +
+      'that each rank wrote, with its rank before them. --rank shows one rank whole, as it was written.',
+    examples: [
+      'fiducial runs logs chest-kermany-20261121-143005 --tail 50',
+      'fiducial runs logs chest-kermany-20261121-143005 --rank 1',
+    ],
     options: [
-      new Option('--rank <n>', 'only this rank').argParser(
+      new Option('--rank <n>', "only this rank's log").argParser(
         (text) => positiveInteger(`${Number(text) + 1}`) - 1,
       ),
       new Option('--tail <n>', 'only the last lines of each').argParser(positiveInteger),
@@ -117,9 +123,22 @@ function logsCommand(): Command {
       const { runsLogs } = await import('../../verbs/runs.ts')
       return runsLogs(run!, { rank: flags.rank, tail: flags.tail })
     },
-    print: ({ ranks }) =>
-      ranks.flatMap(({ rank, lines }) => lines.map((line) => `[rank ${rank}] ${line}`)).join('\n'),
+    print: (result, { flags }) =>
+      flags.rank === undefined ? logsText(result, flags.tail ?? RANK_LINES) : linesOf(result.ranks),
   })
+}
+
+/** Lines of each rank below the training's log, unless --tail says how many. */
+const RANK_LINES = 20
+const linesOf = (ranks: RunsLogsResult['ranks']) => ranks.flatMap(({ lines }) => lines).join('\n')
+
+function logsText({ log, ranks }: RunsLogsResult, most: number): string {
+  const parts = ranks.map(({ rank, file, lines }) => {
+    const left = lines.length - most
+    const more = left > 0 ? `, ${left} earlier lines: --rank ${rank} shows all` : ''
+    return [`rank ${rank}: ${file}${more}`, ...lines.slice(-most).map((line) => `[rank ${rank}] ${line}`)]
+  })
+  return [log, ...parts].map((lines) => lines.join('\n')).join('\n\n')
 }
 
 function compareCommand(): Command {
