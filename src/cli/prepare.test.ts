@@ -55,6 +55,22 @@ test('prepare --dry-run, prepare and prepare again: where, how much, reused', as
   assert.match(again.stdout, /20 cases in 2 shards[\s\S]*there already/)
 })
 
+test('prepare says what it did: repaired, merged, or nothing', async () => {
+  const made = await fiducial('prepare', 'recipe.yaml', '--out', 'mended')
+  assert.match(made.stdout, /cases a second/)
+  const shard = join(dir, 'mended/shards/00001.safetensors')
+  await truncate(shard, 100)
+  const mended = await fiducial('prepare', 'recipe.yaml', '--out', 'mended')
+  assert.match(mended.stdout, /1 of them was damaged and made again/)
+  assert.doesNotMatch(mended.stdout, /there already/)
+  await truncate(shard, 100)
+  const again = await fiducial('prepare', 'recipe.yaml', '--out', 'mended', '--json')
+  const result = parse(PrepareResult, JSON.parse(again.stdout), 'stdout')
+  assert.deepEqual([result.reused, result.repaired], [false, 1])
+  const merged = await fiducial('prepare', 'recipe.yaml', '--out', 'mended', '--merge')
+  assert.match(merged.stdout, /published already; nothing is left to merge/)
+})
+
 test('prepare --slice says what is left, and the last slice the set', async () => {
   const slice = (text: string) =>
     fiducial('prepare', 'recipe.yaml', '--slice', text, '--out', 'sliced', '--json')

@@ -32,13 +32,13 @@ export interface PreparedSet {
 /**
  * The tables of a recipe for a set that is whole: labels, split and statistics. No pixel is read or written.
  *
- * @param timing `started` is `performance.now()` when the command began
+ * @param made how the pixels came about; `started` is `performance.now()` when the command began
  */
 export async function withTables(
   recipe: Recipe,
   request: PrepareRequest,
   dir: string,
-  timing: { started: number; reused: boolean },
+  made: { started: number; reused: boolean; repaired: number },
 ): Promise<PreparedSet> {
   const index = (await readIndex(dir))!
   const quarantined = await quarantinedOf(request, dir)
@@ -64,7 +64,7 @@ export async function withTables(
       `The parts of the split share patients or images: ${describeLeaks(leaks)}. ` +
         (recipe.data.allow_leaks ? 'data.allow_leaks lets training go on.' : 'Training on it is refused.'),
     )
-  const seconds = (performance.now() - timing.started) / 1000
+  const seconds = (performance.now() - made.started) / 1000
   const result: PrepareResult = {
     out: dir,
     set_id: index.set_id,
@@ -74,7 +74,8 @@ export async function withTables(
     quarantined,
     seconds,
     cases_per_second: index.num_cases / seconds,
-    reused: timing.reused,
+    reused: made.reused,
+    repaired: made.repaired,
   }
   const unlearnable = unlearnableLabels(cases, assigned.parts, recipe.task.labels)
   return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings, unlearnable }

@@ -37,12 +37,13 @@ export async function verifyShards(dir: string): Promise<void> {
  * Makes damaged shards of a set again, from the same sources; the others are left alone. Sizes are checked, and with
  * `verify` every byte.
  *
+ * @returns how many were made again
  * @throws {ShardError} if a shard cannot be made again as it was
  */
-export async function repairSet(dir: string, making: Making, options: { verify: boolean }): Promise<void> {
+export async function repairSet(dir: string, making: Making, options: { verify: boolean }): Promise<number> {
   const index = (await readIndex(dir))!
   const damage = await damagedFiles(dir, index, { readAll: options.verify })
-  if (damage.length === 0) return
+  if (damage.length === 0) return 0
   for (const { what } of damage) making.log(`damaged: ${what}`)
   await using _lock = await lockFolder(making.place.locks, 'all', () => true)
   const byId = new Map(making.request.cases.map((one) => [one.case_id, one]))
@@ -72,6 +73,7 @@ export async function repairSet(dir: string, making: Making, options: { verify: 
     await move(join(stagedSet(staging), wanted.file), join(dir, wanted.file))
   }
   await removeAll(staging)
+  return jobs.length
 }
 
 interface Damage {

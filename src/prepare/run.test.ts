@@ -325,7 +325,7 @@ test('a shard that is missing or cut short is made again, the others are not', a
   await rm(join(set, 'shards/00000.safetensors'))
   await truncate(join(set, 'shards/00002.safetensors'), 500)
   const { result } = await prepareSmall(smallRecipe(root), work)
-  assert.equal(result.reused, true)
+  assert.deepEqual([result.reused, result.repaired], [false, 2])
   assert.deepEqual(await digestSet(set), sound)
   assert.deepEqual(await readdir(join(work, 'prepared')), [set.split('/').at(-1), 'private'])
 })

@@ -46,15 +46,15 @@ export async function prepareShards(recipe: Recipe, options: PrepareOptions): Pr
     const found = await findSet(request, place, hashes, options.signal)
     if (found !== null) {
       await clearLeftovers(place)
-      await repairSet(found.dir, making, { verify: options.verify ?? false })
+      const repaired = await repairSet(found.dir, making, { verify: options.verify ?? false })
       if (options.update) await updateSet(making, found)
-      return withTables(recipe, request, found.dir, { started, reused: true })
+      return withTables(recipe, request, found.dir, { started, reused: repaired === 0, repaired })
     }
     if (!options.update) await mentionUpdate(making)
     const dir =
       (options.update ? await updateSet(making) : null) ??
       (await makeSet(making, { mergeOnly: options.mergeOnly ?? false }))
-    return withTables(recipe, request, dir, { started, reused: false })
+    return withTables(recipe, request, dir, { started, reused: false, repaired: 0 })
   })
 }
 
@@ -83,7 +83,7 @@ export async function prepareSlice(
     const found = await findSet(request, place, hashes, options.signal)
     const { dir, shards, cases, missing } =
       found === null ? await makeSlice(making, slice) : { dir: found.dir, shards: 0, cases: 0, missing: 0 }
-    const timing = { started, reused: found !== null }
+    const timing = { started, reused: found !== null, repaired: 0 }
     const set = dir === null ? null : await withTables(recipe, request, dir, timing)
     return {
       set,

@@ -45,8 +45,12 @@ export function prepareCommand(): Command {
       if (flags.slice !== undefined) return prepareOneSlice(loaded, { ...options, slice: flags.slice }, io)
       return (await prepare(loaded, options, io)).result
     },
-    print: (result) =>
-      'dry_run' in result ? dryRunText(result) : 'slice' in result ? sliceText(result) : setText(result),
+    print: (result, { flags: { merge } }) =>
+      'dry_run' in result
+        ? dryRunText(result)
+        : 'slice' in result
+          ? sliceText(result)
+          : setText(result, merge ? MERGED : MADE),
     attention: attentionText,
   })
 }
@@ -77,11 +81,23 @@ function attentionText(result: Result): string | null {
         '  do: mend the files and run prepare again with --update, or leave them out of the table.'
 }
 
-function setText(result: PrepareResult): string {
-  const { cases, shards, bytes, out, reused, seconds, cases_per_second, quarantined } = result
+/** How the set came about, in words; a repaired one speaks for itself. */
+const MADE = {
+  reused: () => 'It was there already; no pixel was made.',
+  fresh: ({ seconds, cases_per_second }: PrepareResult) =>
+    `${seconds.toFixed(1)} s, ${cases_per_second.toFixed(0)} cases a second`,
+}
+const MERGED: typeof MADE = {
+  reused: () => 'It was published already; nothing is left to merge.',
+  fresh: () => 'Published what was made before; no pixel was made.',
+}
+
+function setText(result: PrepareResult, says = MADE): string {
+  const { cases, shards, bytes, out, reused, repaired, quarantined } = result
   const lines = [`${cases} cases in ${shards} shards, ${size(bytes)}: ${out}`]
-  if (reused) lines.push('It was there already; no pixel was made.')
-  else lines.push(`${seconds.toFixed(1)} s, ${cases_per_second.toFixed(0)} cases a second`)
+  if (repaired > 0)
+    lines.push(`${repaired} of them ${repaired === 1 ? 'was' : 'were'} damaged and made again.`)
+  else lines.push(reused ? says.reused() : says.fresh(result))
   if (quarantined.length > 0)
     lines.push(
       `${quarantined.length} could not be read and ${quarantined.length === 1 ? 'is' : 'are'} left out:`,
