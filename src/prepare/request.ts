@@ -24,8 +24,12 @@ export interface PrepareRequest {
  *
  * @throws {UserError} for what the source's reader finds wrong, a case id used twice, or a case of several images
  */
-export async function readRequest(recipe: Recipe, root: string): Promise<PrepareRequest> {
-  const source = await readSource(recipe.data, recipe.task, root)
+export async function readRequest(
+  recipe: Recipe,
+  root: string,
+  signal?: AbortSignal,
+): Promise<PrepareRequest> {
+  const source = await readSource(recipe.data, recipe.task, root, signal)
   const cases = orderCases(source.cases)
   for (const [i, { case_id, images }] of cases.entries()) {
     if (cases[i + 1]?.case_id === case_id)

@@ -106,7 +106,7 @@ export function parseSlice(text: string): Slice {
 
 export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Making> {
   const started = performance.now()
-  const request = await readRequest(recipe, options.root)
+  const request = await readRequest(recipe, options.root, options.signal)
   const key = stagingKey(request.prepare, request.cases, null)
   const place = setPlace(options, key)
   const { workers, log, signal } = options

@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { decodeRaster } from '#raster'
 import { DataConfig, PhantomSource } from '../schema/data.ts'
+import { StoppedError } from '../schema/errors.ts'
 import { Task } from '../schema/task.ts'
 import { phantomOptimum, phantomOracle } from './phantom.ts'
 import { cardiothoracicRatio, drawAnatomy, drawExposure, fluidHeight } from './phantom_anatomy.ts'
 import { normalCdf, separation } from './phantom_optimum.ts'
 import { planPhantom, severityScale } from './phantom_plan.ts'
 import { renderPhantom } from './phantom_render.ts'
-import { ensurePhantom, renderCase } from './phantom_write.ts'
+import { ensurePhantom, readManifest, renderCase } from './phantom_write.ts'
 import { randomStream } from './random_stream.ts'
 import { readSource } from './read.ts'
 
@@ -95,6 +96,21 @@ test('a generation that was stopped is done again', async () => {
   await writeFile(join(root, 'phantom.unfinished.json'), '{}')
   await ensurePhantom(source(), root)
   assert.equal(await digest(root), whole)
+})
+
+test('an abort stops a generation at once, and what is there is then taken for nothing', async () => {
+  const root = folder()
+  const controller = new AbortController()
+  const made = ensurePhantom(source({ patients: 4000, size: 64 }), root, controller.signal)
+  setTimeout(() => controller.abort(), 50)
+  await assert.rejects(made, (error) => error instanceof StoppedError && error.exitCode === 75)
+  assert.equal(await readManifest(root), null)
+  const names = await readdir(join(root, 'images'))
+  assert.ok(names.length < 4000)
+  assert.deepEqual(
+    names.filter((name) => name.endsWith('.tmp')),
+    [],
+  )
 })
 
 test('two that generate the same phantom into one folder end with it whole', async () => {

@@ -13,7 +13,7 @@ export async function readPhantom(source: SourceOf<'phantom'>, request: SourceRe
     throw new UserError(
       `task.labels: the phantom has no ${odd.map((label) => `"${label}"`).join(', ')}; its findings are ${PHANTOM_LABELS.join(', ')}.`,
     )
-  const manifest = await ensurePhantom(source, request.root)
+  const manifest = await ensurePhantom(source, request.root, request.signal)
   const markers = new Map(manifest.cases.map((c) => [c.case_id, c.marker]))
   const data = await readChestXray14({ kind: 'chestxray14' }, request)
   for (const found of data.cases) {

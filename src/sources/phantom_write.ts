@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { encodePng } from '#raster'
 import { PhantomSource } from '../schema/data.ts'
-import { UserError } from '../schema/errors.ts'
+import { StoppedError, UserError } from '../schema/errors.ts'
 import { explain, makeFolder, readTextIfExists, writeAtomic } from '../storage/local.ts'
 import { cardiothoracicRatio, drawAnatomy, drawExposure, fluidHeight } from './phantom_anatomy.ts'
 import { bestAuroc, separation } from './phantom_optimum.ts'
@@ -45,9 +45,14 @@ export type PhantomManifest = z.infer<typeof PhantomManifest>
  * Makes `root` hold the phantom of these parameters: nothing is done when it does already; another phantom is
  * replaced. Images and tables are in the layout of ChestX-ray14; `phantom.json`, written last, holds the truth.
  *
- * @throws {UserError} when the folder holds anything that no phantom put there
+ * @throws {UserError} when the folder holds anything that no phantom put there; {StoppedError} when aborted, and the
+ *   folder is then known as unfinished
  */
-export async function ensurePhantom(source: PhantomSource, root: string): Promise<PhantomManifest> {
+export async function ensurePhantom(
+  source: PhantomSource,
+  root: string,
+  signal?: AbortSignal,
+): Promise<PhantomManifest> {
   const found = await readManifest(root)
   if (found && isSame(found, source)) return found
   const cases = planPhantom(source)
@@ -55,7 +60,7 @@ export async function ensurePhantom(source: PhantomSource, root: string): Promis
   const unfinished = `${JSON.stringify({ synthetic: true, generator_version: GENERATOR_VERSION, parameters: source })}\n`
   if ((await readTextIfExists(join(root, UNFINISHED))) !== unfinished) await clearFolder(root)
   await writeAtomic(join(root, UNFINISHED), unfinished)
-  await writeImages(source, cases, root)
+  await writeImages(source, cases, root, signal)
   await writeTables(cases, root, source.size)
   const manifest = describe(source, cases)
   await writeAtomic(join(root, MANIFEST), `${JSON.stringify(manifest)}\n`)
@@ -115,11 +120,13 @@ async function writeImages(
   source: PhantomSource,
   cases: readonly PhantomCase[],
   root: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const folder = join(root, 'images')
   await makeFolder(folder)
   const pending = new Set<Promise<void>>()
   for (const phantom of cases) {
+    if (signal?.aborted) break
     const pixels = renderCase(source, phantom)
     const write = writeImage(pixels, source.size, join(folder, `${phantom.case_id}.png`)).finally(() =>
       pending.delete(write),
@@ -128,6 +135,8 @@ async function writeImages(
     if (pending.size >= 8) await Promise.race(pending)
   }
   await Promise.all(pending)
+  if (signal?.aborted)
+    throw new StoppedError('Stopped while the images were made. The same command makes them anew.')
 }
 
 /** Pixels of one image, [size, size] grey: a pure function of the parameters and the case. */

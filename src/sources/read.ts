@@ -14,12 +14,17 @@ export type { SourceData } from './source_data.ts'
  * made with other parameters.
  *
  * @param root absolute path of `data.root`
- * @throws {UserError} for whatever the user must mend before any pixel is worth reading
+ * @throws {UserError} for whatever the user must mend before any pixel is worth reading; {StoppedError} when aborted
  */
-export async function readSource(data: DataConfig, task: Task, root: string): Promise<SourceData> {
+export async function readSource(
+  data: DataConfig,
+  task: Task,
+  root: string,
+  signal?: AbortSignal,
+): Promise<SourceData> {
   if (data.source.kind !== 'phantom') await assertFolder(root)
   const read = sources[data.source.kind] as SourceReader<typeof data.source.kind>
-  const found = await read(data.source, { data, task, root })
+  const found = await read(data.source, { data, task, root, signal })
   if (found.cases.length === 0)
     throw new UserError(
       `No case was found in ${root}${found.skipped.length > 0 ? `; ${found.skipped.length} were skipped, e.g. ${found.skipped[0]!.file}: ${found.skipped[0]!.reason}` : ''}.\n  do: check data.root and data.source.`,

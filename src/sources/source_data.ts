@@ -21,6 +21,8 @@ export interface SourceRequest {
   task: Task
   /** Absolute path of `data.root`. */
   root: string
+  /** Aborting it stops what takes long: making images. */
+  signal?: AbortSignal | undefined
 }
 
 export type SourceOf<K extends Source['kind']> = Extract<Source, { kind: K }>

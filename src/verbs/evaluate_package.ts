@@ -34,7 +34,7 @@ export async function evaluatePackage(
   try {
     const { model, digest } = loaded
     const labels = sharedLabels(loaded, recipe.task.labels, recipe.task.exclusive)
-    const source = await readSource(recipe.data, recipe.task, root)
+    const source = await readSource(recipe.data, recipe.task, root, io.signal)
     const cases = casesOf(source, data, options.split)
     const { predictions, failed, hashes } = await predictCases(cases, root, loaded, io)
     if (predictions.length === 0)

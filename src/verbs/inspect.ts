@@ -82,7 +82,7 @@ interface View {
 
 async function viewRecipe(path: string, options: InspectOptions, io: Io): Promise<View> {
   const { recipe, root } = await loadRecipe(path, options.set ?? [])
-  const request = await readRequest(recipe, root)
+  const request = await readRequest(recipe, root, io.signal)
   const place = setPlace({ prepared: options.prepared }, '')
   const hashes = await SourceHashes.open(place.parent)
   const set = await findSet(request, place, hashes, io.signal, { mayRead: false })
