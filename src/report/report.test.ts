@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { madePredictions, optionsFor } from '../evaluate/predictions_fixture.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import type { RunEvent } from '../schema/run.ts'
+import { RunConfig, type RunEvent } from '../schema/run.ts'
 import { linearAxis, logAxis } from './axis.ts'
 import { chooseCases } from './choose_cases.ts'
 import { duration } from './format.ts'
 import { html } from './html.ts'
 import { renderReport } from './report.ts'
 import { evaluationTable } from './terminal_table.ts'
+import { trainingSection } from './training.ts'
 
 const HOSTILE = `<script>alert(1)</script>"'&\u202e\u001b[31m`
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
@@ -79,6 +82,21 @@ test('a run of days is drawn: its steps are too many to be arguments of one call
     warnings: [],
   })
   assert.match(page, /Training/)
+})
+
+test('the validation curve shows what no threshold enters, and says of a metric chosen at 0.5 that it is', async () => {
+  const example = join(import.meta.dirname, '../schema/examples/run/valid/timm.json')
+  const run = RunConfig.parse(JSON.parse(await readFile(example, 'utf8')))
+  const metrics = { loss: 0.5, auroc_mean: 0.9, average_precision_mean: 0.8, f1_mean: 0.3, accuracy: 0.7 }
+  const events = EVENTS.map((event) => (event.type === 'validation' ? { ...event, metrics } : event))
+  const drawn = (select: RunConfig['train']['select'], exclusive = false) => {
+    const config = { ...run, train: { ...run.train, select }, task: { ...run.task, exclusive } }
+    return String(trainingSection(events, config)?.text)
+  }
+  assert.match(drawn('auroc_mean'), /AUROC[\s\S]*average precision/)
+  assert.doesNotMatch(drawn('auroc_mean'), /F1|accuracy/)
+  assert.match(drawn('f1_mean'), /F1 \(at 0\.5\)/)
+  assert.doesNotMatch(drawn('f1_mean', true), /at 0\.5/)
 })
 
 test('the report asks nothing of anyone: no script, no link, no request', () => {

@@ -22,6 +22,7 @@ export function trainingSection(events: readonly RunEvent[], run: RunConfig | un
   const shared = { x, xLabel: 'step', rules, width: 500, height: 280 }
   return html`<section><h2>Training</h2><div class="charts">${lossChart(steps, validations, shared)}${metricChart(
     validations,
+    run,
     shared,
   )}${rateChart(steps, run, shared)}</div></section>`
 }
@@ -52,16 +53,40 @@ function lossChart(
   return chart({ ...shared, title: 'Loss', y, yLabel: 'loss', series })
 }
 
-const SHOWN_METRICS = ['auroc_mean', 'average_precision_mean', 'balanced_accuracy', 'f1_mean', 'accuracy']
+/** Metrics that no threshold enters: the report's others are at the operating points, which training does not know. */
+const RANKING_METRICS = ['auroc_mean', 'average_precision_mean']
+const DECISION_METRICS = ['balanced_accuracy', 'f1_mean', 'accuracy']
 
-function metricChart(validations: readonly EventOf<'validation'>[], shared: Shared): Html | null {
-  const series = SHOWN_METRICS.flatMap((name): Series[] => {
+/**
+ * Which metrics are drawn: the one that chose the checkpoint first, then those without a threshold. Of exclusive classes
+ * the highest score decides, so their accuracy is drawn too; where nothing else is defined, whatever there is.
+ */
+function shownMetrics(validations: readonly EventOf<'validation'>[], run: RunConfig | undefined): string[] {
+  const isKnown = (name: string) => validations.some(({ metrics }) => typeof metrics[name] === 'number')
+  const chosen = run === undefined || run.train.select === 'loss' ? [] : [run.train.select]
+  const shown = [...chosen, ...RANKING_METRICS, ...(run?.task.exclusive ? ['balanced_accuracy'] : [])]
+  const known = [...new Set(shown)].filter(isKnown)
+  return known.length > 0 ? known : DECISION_METRICS.filter(isKnown)
+}
+
+/** `F1 (at 0.5)`: what training decides at, unless the highest of exclusive classes' scores decides. */
+function seriesName(metric: string, run: RunConfig | undefined): string {
+  const name = metricName(run?.task.labels.length === 1 ? metric.replace(/_mean$/, '') : metric)
+  return DECISION_METRICS.includes(metric) && run?.task.exclusive !== true ? `${name} (at 0.5)` : name
+}
+
+function metricChart(
+  validations: readonly EventOf<'validation'>[],
+  run: RunConfig | undefined,
+  shared: Shared,
+): Html | null {
+  const series = shownMetrics(validations, run).map((name): Series => {
     const points = validations.flatMap(({ step, metrics }) => {
       const value = metrics[name]
       return typeof value === 'number' ? [[step, value] as const] : []
     })
-    return points.length > 0 ? [{ name: metricName(name), points, colour: 0, kind: 'line with dots' }] : []
-  }).slice(0, 4)
+    return { name: seriesName(name, run), points, colour: 0, kind: 'line with dots' }
+  })
   if (series.length === 0) return null
   const coloured = series.map((one, i) => ({ ...one, colour: i + 1 }))
   const values = series.flatMap(({ points }) => points.map(([, value]) => value))
@@ -71,7 +96,7 @@ function metricChart(validations: readonly EventOf<'validation'>[], shared: Shar
     ...shared,
     title: 'Validation',
     y: linearAxis(smallest(values), 1),
-    yLabel: 'metric',
+    yLabel: series.length === 1 ? series[0]!.name : 'metric',
     series: coloured,
     marks: bestValue ? [{ x: bestValue[0], y: bestValue[1], label: 'best checkpoint', colour: 2 }] : [],
   })
