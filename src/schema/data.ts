@@ -159,7 +159,7 @@ export const DataConfig = z.strictObject({
     .default(false)
     .describe('Train although a given split shares patients between its parts; every report says so.'),
   max_quarantined: z
-    .union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/)])
+    .union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/, 'a share such as 1%')])
     .default('1%')
     .describe("Cases that may be unreadable before nothing is published: a count, or a share such as '1%'."),
 })

@@ -75,6 +75,10 @@ function explainIssue(
 ): string[] {
   const path = [...prefix, ...issue.path]
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const alternatives = issue.errors.map((branch) =>
+      branch.length === 1 && branch[0]!.path.length === 0 ? expectation(branch[0]!) : null,
+    )
+    if (alternatives.every((words) => words !== null)) return [mistake(path, alternatives.flat(), value)]
     // The branch that the user most likely meant: the fewest mistakes, unknown keys weighing most.
     const cost = (branch: z.core.$ZodIssue[]) =>
       branch.reduce(
@@ -90,7 +94,7 @@ function explainIssue(
     const best = issue.errors.reduce((a, b) => (cost(b) < cost(a) ? b : a))
     return best.flatMap((inner) => explainIssue(inner, path, root, value))
   }
-  const at = path.length > 0 ? path.map(String).join('.') : '(top level)'
+  const at = name(path)
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const near = nearest(key, knownKeys(root, path))
@@ -106,18 +110,69 @@ function explainIssue(
         `${options.length ? `; one of ${options.join(', ')}` : ''}${near ? `; did you mean "${near}"?` : ''}`,
     ]
   }
-  if (issue.code === 'invalid_type' && valueAt(value, path) === undefined)
-    return [`${at}: is missing (${issue.expected})`]
+  const expected = expectation(issue)
+  if (expected === null) return [`${at}: ${issue.message}`]
   const found = valueAt(value, path)
-  const says = found === undefined || typeof found === 'object' || issue.code === 'custom'
-  const shown = says || Number.isNaN(found) ? '' : `, found ${quoted(found)}`
-  return [`${at}: ${issue.message.replace(/^Invalid input: /, '')}${shown}`]
+  const near =
+    issue.code === 'invalid_value' && typeof found === 'string' && nearest(found, issue.values.map(String))
+  return [`${mistake(path, expected, value)}${near ? `; did you mean "${near}"?` : ''}`]
 }
 
-/** A value as it is quoted in a message: on one line, cut at 80 characters. */
+function mistake(path: readonly PropertyKey[], either: readonly string[], value: unknown): string {
+  const expected = orList([...new Set(either)])
+  const found = valueAt(value, path)
+  return found === undefined
+    ? `${name(path)}: is missing; expected ${expected}`
+    : `${name(path)}: expected ${expected}, found ${found === null ? 'nothing' : quoted(found)}`
+}
+
+const name = (path: readonly PropertyKey[]) => (path.length > 0 ? path.map(String).join('.') : '(top level)')
+const orList = (words: readonly string[]) =>
+  words.length < 3 ? words.join(' or ') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+
+/** What would have been right, in plain words, any of them; null for a check that has a message of its own. */
+function expectation(issue: z.core.$ZodIssue): string[] | null {
+  switch (issue.code) {
+    case 'invalid_type':
+      return [TYPES[issue.expected] ?? issue.expected]
+    case 'invalid_value':
+      return issue.values.map(String)
+    case 'too_small':
+      return [
+        `${issue.exact ? 'exactly' : issue.inclusive === false ? 'more than' : 'at least'} ${amount(issue.minimum, issue.origin)}`,
+      ]
+    case 'too_big':
+      return [
+        `${issue.exact ? 'exactly' : issue.inclusive === false ? 'less than' : 'at most'} ${amount(issue.maximum, issue.origin)}`,
+      ]
+    case 'invalid_format':
+      return [issue.message.startsWith('Invalid') ? `text of the form ${issue.pattern}` : issue.message]
+    default:
+      return null
+  }
+}
+
+const TYPES: Record<string, string> = {
+  number: 'a number',
+  int: 'a whole number',
+  string: 'text',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  object: 'keys with values',
+  record: 'keys with values',
+}
+
+function amount(limit: number | bigint, origin: string): string {
+  const noun = { string: 'character', array: 'entry', tuple: 'entry' }[origin]
+  if (noun === undefined) return String(limit)
+  return `${limit} ${Number(limit) === 1 ? noun : noun.replace(/y$/, 'ie').concat('s')}`
+}
+
+/** A value as it is quoted in a message: on one line; of more than 80 characters the middle is left out. */
 export function quoted(value: unknown): string {
-  const text = JSON.stringify(value)
-  return text.length <= 80 ? text : `${text.slice(0, 79)}…${typeof value === 'string' ? '"' : ''}`
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value)
+  return text.length <= 80 ? text : `${text.slice(0, 39)}…${text.slice(-40)}`
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Attributes, Labels } from './case.ts'
 import { InputNormalization, PreprocessSpec } from './preprocess.ts'
 
-export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
 const shape = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
 
 /** `index.json`, the manifest of a shard set, written last. */

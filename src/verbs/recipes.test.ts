@@ -152,8 +152,8 @@ test('numbers out of bounds, labels that stand twice and splits that cannot be a
   await assert.rejects(load(text, overrides), (error: Error) => {
     assert.match(error.message, /^4 mistakes/)
     assert.match(error.message, /task\.labels\.2: "x" stands twice\n/)
-    assert.match(error.message, /train\.epochs: .*<=100000/)
-    assert.match(error.message, /train\.lr: expected number, received NaN/)
+    assert.match(error.message, /train\.epochs: expected at most 100000/)
+    assert.match(error.message, /train\.lr: expected a number, found NaN/)
     assert.match(error.message, /data\.split: val and test together leave nothing/)
     return true
   })

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SchemaError } from './errors.ts'
+import { parseRecipe, quoted } from './parse.ts'
+
+const LEAST = { name: 'x', data: { root: '.', source: 'folder' }, task: { kind: 'classify', labels: ['a'] } }
+
+/** The one mistake of the least recipe with `changes`, as it is told. */
+function mistakeOf(changes: object): string {
+  try {
+    parseRecipe({ ...LEAST, ...changes }, 'r.yaml')
+  } catch (error) {
+    assert.ok(error instanceof SchemaError)
+    const [head, ...lines] = error.message.split('\n')
+    assert.equal(head, '1 mistake in r.yaml:')
+    return lines.join('\n').trim()
+  }
+  assert.fail('accepted')
+}
+
+test('a mistake says where, what is expected and what was found, in plain words', () => {
+  const told: [object, string][] = [
+    [{ train: { epochs: 0 } }, 'train.epochs: expected more than 0, found 0'],
+    [{ augment: { flip_x: 3 } }, 'augment.flip_x: expected at most 1, found 3'],
+    [{ train: { lr: Number.NaN } }, 'train.lr: expected a number, found NaN'],
+    [{ train: { lr: null } }, 'train.lr: expected a number, found nothing'],
+    [{ train: { deterministic: 'yes' } }, 'train.deterministic: expected true or false, found "yes"'],
+    [{ train: { precision: 'fp8' } }, 'train.precision: expected auto, fp32, bf16 or fp16, found "fp8"'],
+    [
+      { prepare: { fit: 'squish' } },
+      'prepare.fit: expected squash, pad or crop, found "squish"; did you mean "squash"?',
+    ],
+    [{ prepare: { window: { low: 3 } } }, 'prepare.window.high: is missing; expected a number'],
+    [{ task: { kind: 'classify', labels: [] } }, 'task.labels: expected at least 1 entry, found []'],
+    [{ name: 'a/b' }, 'name: expected letters, digits, dot, dash and underscore, found "a/b"'],
+  ]
+  for (const [changes, line] of told) assert.equal(mistakeOf(changes), line)
+})
+
+test('of a long value the middle is left out, as the end of a path tells files apart', () => {
+  const text = quoted(`/data/${'folder/'.repeat(40)}scan.png`)
+  assert.ok(text.length <= 80 && text.startsWith('"/data/') && text.endsWith('/scan.png"'))
+})
