@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { shortPath } from '../storage/local.ts'
 import { HttpError, type Limits, unsupportedMediaType } from './http_error.ts'
 
 export interface Upload {
@@ -60,6 +61,6 @@ async function multipartFiles(
 export function displayName(filename: string | undefined, position: number): string {
   const last = (filename ?? '').split(/[/\\]/).at(-1)!
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  const plain = last.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '').slice(0, 200)
-  return plain === '' || plain === '.' || plain === '..' ? `image-${position}` : plain
+  const plain = last.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
+  return plain === '' || plain === '.' || plain === '..' ? `image-${position}` : shortPath(plain)
 }

@@ -12,6 +12,7 @@ import {
   readTextIfExists,
   sha256,
   sha256File,
+  shortPath,
   stampFile,
   writeAtomic,
 } from './local.ts'
@@ -65,6 +66,18 @@ test('a folder in the place of a file is named, with what to do', async () => {
     readTextIfExists(dir),
     (error) => error instanceof UserError && error.message.includes(dir),
   )
+})
+
+test('a name that is too long is a mistake; of a long path the middle is left out', async () => {
+  const long = join(dir, 'a'.repeat(300), 'b.png')
+  await assert.rejects(
+    readTextIfExists(long),
+    (error) =>
+      error instanceof UserError &&
+      error.message.includes(`${dir}/aaa`) &&
+      /…a+\/b\.png$/.test(error.message),
+  )
+  assert.equal(shortPath(long).length, 200)
 })
 
 test('a folder that may not be written to is named', {

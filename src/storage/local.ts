@@ -66,9 +66,18 @@ export function explain(cause: unknown, path: string): unknown {
     ENOTDIR: 'A part of this path is a file, not a folder.',
     EISDIR: 'This is a folder; a file was expected.',
     ENOENT: 'No such file or folder. Check the path.',
+    ENAMETOOLONG: 'The name is longer than the file system takes. Check the path.',
+    ELOOP: 'The links on this path lead in a circle. Mend or remove them.',
+    EPERM: 'The system does not permit this. Choose another folder, or change its permissions.',
+    EIO: 'The disk cannot be read or written here. Check it, then run the same command again.',
   }
   if (code === undefined || advice[code] === undefined) return cause
-  return new UserError(`${advice[code]}\n  at: ${path}`, { cause })
+  return new UserError(`${advice[code]}\n  at: ${shortPath(path)}`, { cause })
+}
+
+/** A path for a message: of more than 200 characters the middle is left out, as its end names the file. */
+export function shortPath(path: string): string {
+  return path.length <= 200 ? path : `${path.slice(0, 119)}…${path.slice(-80)}`
 }
 
 /** What tells a changed file from an unchanged one without reading it. */
