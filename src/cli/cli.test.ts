@@ -75,6 +75,7 @@ for (const make of Object.values(commands))
       cmd.configureOutput({ writeOut: (part) => (text += part) }).outputHelp()
       assert.match(text, new RegExp(`Examples?:\\n  fiducial ${path}`))
       if (cmd.commands.length === 0) assert.match(text, /--json/)
+      assert.doesNotMatch(cmd.description(), /\n/, 'the terminal wraps it')
     })
   }
 

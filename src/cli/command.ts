@@ -36,7 +36,7 @@ export interface CommandSpec<Result, Own> {
   arguments?: readonly string[]
   /** One line, lower case, for `fiducial --help`. */
   summary: string
-  /** More for `fiducial <verb> --help`. */
+  /** More for `fiducial <verb> --help`; wrapped to the terminal, so that a line break counts as a space. */
   description?: string
   /** Whole command lines; at least one. */
   examples: readonly [string, ...string[]]
@@ -80,7 +80,7 @@ export interface CommonFlags {
 export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): Command {
   const cmd = new Command(spec.name)
     .summary(spec.summary)
-    .description(spec.description ?? sentence(spec.summary))
+    .description((spec.description ?? sentence(spec.summary)).replaceAll('\n', ' '))
     .configureHelp({ optionDescription: describeOption })
   for (const argument of spec.arguments ?? []) cmd.argument(argument)
   for (const flag of spec.flags ?? []) cmd.addOption(COMMON[flag]())

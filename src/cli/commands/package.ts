@@ -18,9 +18,9 @@ export function packageCommand(): Command {
     arguments: ['[run]'],
     summary: 'export a run as a certified model package, or verify one',
     description:
-      'Exports a finished run to ONNX and certifies that the package computes what was trained: on synthetic golden\n' +
-      'images and on real validation cases, in PyTorch, onnxruntime and the server.\n' +
-      'With --onnx it packages a model that another tool trained; with --verify it measures an existing package again.\n' +
+      'Exports a finished run to ONNX and certifies that the package computes what was trained: on synthetic golden ' +
+      'images and on real validation cases, in PyTorch, onnxruntime and the server. ' +
+      'With --onnx it packages a model that another tool trained; with --verify it measures an existing package again. ' +
       'Exit code 3 when a certificate fails: the package is written, and "serve" and "predict" refuse it.',
     examples: [
       'fiducial package runs/chest-20261121-143005',

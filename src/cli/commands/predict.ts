@@ -8,7 +8,7 @@ export function predictCommand(): Command {
     arguments: ['<package>', '<files...>'],
     summary: 'score images with a model package',
     description:
-      'Scores image files, and all images in folders, with a model package. Needs no Python.\n' +
+      'Scores image files, and all images in folders, with a model package. Needs no Python. ' +
       'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
     examples: [
       'fiducial predict runs/chest/package scan.png',

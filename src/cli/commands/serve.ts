@@ -18,8 +18,8 @@ export function serveCommand(): Command {
     arguments: ['<package...>'],
     summary: 'serve model packages over HTTP, with a plain page at /',
     description:
-      'Serves model packages over HTTP, with a plain page at /. Needs no Python.\n' +
-      'POST /v1/predict?model=<name> asks one of several; the first answers where none is named.\n' +
+      'Serves model packages over HTTP, with a plain page at /. Needs no Python. ' +
+      'POST /v1/predict?model=<name> asks one of several; the first answers where none is named. ' +
       'One JSON line a request is logged on stderr: ids, hashes and times, no file names.',
     examples: [
       'fiducial serve runs/chest/package --port 8080',
