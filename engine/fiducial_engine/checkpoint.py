@@ -252,7 +252,8 @@ def _load_optimizer(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
         key, name = full_name.split("/", 1)
         parameter = by_name[name]
         # Laid out as the parameter is (channels last, say): the same kernels then run as without the interruption.
-        like_parameter = value.shape == parameter.shape and value.ndim > 0
+        # Of a parameter without axes, `step` too has its shape.
+        like_parameter = value.shape == parameter.shape and key != "step"
         place = torch.empty_like(parameter, dtype=value.dtype) if like_parameter else torch.empty_like(value)
         if key == "step" and parameter.device.type == "cuda":
             place = place.to(parameter.device)

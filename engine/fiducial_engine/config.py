@@ -107,7 +107,7 @@ class BceLoss:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossEntropyLoss:
     kind: Literal["cross_entropy"]
-    # auto: inverse class frequency of the training split, mean 1.
+    # auto: inverse class frequency, 1 on average over the training cases, at most 100.
     class_weight: Literal["none", "auto"] | tuple[float, ...]
     label_smoothing: float
 

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import stat
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 
 from fiducial_engine.errors import StoppedError, UserError
@@ -30,7 +33,35 @@ def run_entry(main: Callable[[list[str]], Mapping[str, object]]) -> None:
         print(str(error), file=sys.stderr, flush=True)
         _say({"stopped": str(error)})
         sys.exit(75)
+    except Exception as error:
+        mistake = as_user_error(error)
+        if mistake is None:
+            raise
+        traceback.print_exc()
+        _say({"error": str(mistake)})
+        sys.exit(2)
     _say(result)
+
+
+def as_user_error(error: BaseException) -> UserError | None:
+    """What the machine ran out of, memory or disk, is the user's to mend; anything else is None."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        at = "" if error.filename is None else f"\n  at: {error.filename}"
+        return UserError(f"The disk is full.{at}\n  do: free some space and run the same command again; it resumes.")
+    if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
+        what = "The accelerator's memory" if "CUDA" in str(error) or "MPS" in str(error) else "Memory"
+        return UserError(
+            f"{what} ran out: {str(error).splitlines()[0] if str(error) else 'no more is to be had'}\n"
+            "  do: free what others hold and run the same command again, it resumes; or start another run with a lower\n"
+            "      train.global_batch, a higher train.accumulate, a smaller prepare.size or a smaller model."
+        )
+    return None
+
+
+# What torch says: on CUDA, on MPS, and of the allocator for the CPU.
+_OUT_OF_MEMORY = ("CUDA out of memory", "MPS backend out of memory", "can't allocate memory: you tried to allocate")
 
 
 class StopRequest:
@@ -49,8 +80,10 @@ class StopRequest:
 
     def _set(self, number: int, frame: FrameType | None) -> None:
         if not self.is_set:
-            print("Stopping after this step; a checkpoint is written first.", file=sys.stderr, flush=True)
-        self.is_set = True
+            self.is_set = True
+            # Not print: a signal may come in the midst of one, and a stream that is being written takes no other text.
+            with suppress(OSError):
+                os.write(2, b"Stopping after this step; a checkpoint is written first.\n")
 
 
 def _stop_at_eof() -> None:

@@ -18,14 +18,22 @@ class EventLog:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
         self.is_restart = size > 0
+        self._is_torn = False
         if size > 0 and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
     def write(self, type: str, step: int, **fields: object) -> None:
         """One event, as RunEvent of src/schema/run.ts; the time is added."""
         event = {"type": type, "step": step, **fields, "time": time.time()}
-        # One write a line: a kill tears at most the last.
-        os.write(self._file, (json.dumps(event, allow_nan=False) + "\n").encode())
+        line = (json.dumps(event, allow_nan=False) + "\n").encode()
+        if self._is_torn:
+            line = b"\n" + line
+        # One write a line: a kill tears at most the last. A disk that fills up takes a part first, then fails.
+        self._is_torn = True
+        written = os.write(self._file, line)
+        while written < len(line):
+            written += os.write(self._file, line[written:])
+        self._is_torn = False
 
     def write_changes(self, step: int, **now: object) -> None:
         """Warn, in one line, of what of this start differs from the start before it: bits may then differ too."""

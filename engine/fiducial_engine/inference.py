@@ -59,7 +59,8 @@ def logits_of_rows(
 
 def to_device(image_BCHW: Tensor, device: torch.device, precision: str) -> Tensor:
     """Stored values on the device, laid out as its convolutions read them."""
-    moved = image_BCHW.to(device, non_blocking=True)
+    # Only pinned memory, which CUDA's copies have, is kept until it was read; elsewhere the loader would overwrite it.
+    moved = image_BCHW.to(device, non_blocking=device.type == "cuda")
     return moved.to(memory_format=memory_format(device, precision))
 
 

@@ -11,6 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -31,7 +32,7 @@ from fiducial_engine.device import (
 )
 from fiducial_engine.dist import Ranks, without_sync
 from fiducial_engine.ema import AveragedNetwork
-from fiducial_engine.entry import StopRequest, run_entry
+from fiducial_engine.entry import StopRequest, as_user_error, run_entry
 from fiducial_engine.errors import StoppedError, UserError
 from fiducial_engine.events import EventLog, NoEvents
 from fiducial_engine.finite import FiniteCheck, check_logits
@@ -80,8 +81,10 @@ def main(arguments: list[str]) -> Mapping[str, object]:
                 warnings=options.warning,
             )
         except BaseException as error:
-            message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            events.write("end", progress.step, status="failed", message=message, seconds=watch.seconds())
+            message = str(as_user_error(error) or f"{type(error).__name__}: {error}")
+            # Where nothing can be written, or the device answers no more, the error itself is what is to be told.
+            with suppress(OSError, RuntimeError):
+                events.write("end", progress.step, status="failed", message=message, seconds=watch.seconds())
             raise
         events.write("end", progress.step, status=status, message=None, seconds=watch.seconds())
     if status == "stopped":
@@ -220,7 +223,7 @@ def train(
                     image = augment_batch(
                         stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
                     )
-                    label = batch.label_BL.to(device, non_blocking=True)
+                    label = batch.label_BL.to(device, non_blocking=device.type == "cuda")
                 with without_sync(model, last=last):
                     with watch.device("forward"), autocast(device, settings.precision):
                         loss_B = loss_of.per_sample(model(image), label)

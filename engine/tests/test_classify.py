@@ -58,6 +58,23 @@ def test_cross_entropy_equals_torch_and_counts_samples() -> None:
     assert weighted.num_known(label) == 2
 
 
+def test_automatic_class_weight_is_1_on_average_however_rare_a_class_is() -> None:
+    counts = LabelCounts(np.array([600, 390, 10]), np.array([400, 610, 990]))
+    auto = CrossEntropyLoss(kind="cross_entropy", class_weight="auto", label_smoothing=0.0)
+    found = ClassifyLoss(EXCLUSIVE, auto, counts, torch.device("cpu"))._weight_L
+    assert found is not None
+    assert float((found * torch.tensor([0.6, 0.39, 0.01])).sum()) == pytest.approx(1)
+    assert found.tolist() == pytest.approx([1000 / 1800, 1000 / 1170, 1000 / 30])
+
+
+@pytest.mark.parametrize("task", [MULTI, EXCLUSIVE], ids=["multi-label", "exclusive"])
+def test_the_focal_loss_of_a_sure_sample_has_a_gradient_for_any_gamma(task: EngineTask) -> None:
+    logits = torch.tensor([[200.0, -200.0, -200.0], [0.5, -200.0, 200.0]], requires_grad=True)
+    label = torch.tensor([[1, 0, 0], [1, -1, -1]], dtype=torch.int8)
+    loss(task, FocalLoss(kind="focal", gamma=0.5, alpha=None)).per_sample(logits, label).sum().backward()
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
 @pytest.mark.parametrize("task", [MULTI, EXCLUSIVE], ids=["multi-label", "exclusive"])
 def test_focal_loss_with_gamma_0_is_cross_entropy(task: EngineTask) -> None:
     logits = torch.randn(5, 3)

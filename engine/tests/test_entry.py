@@ -71,6 +71,22 @@ def test_the_end_of_stdin_is_nothing_to_a_training_started_by_hand() -> None:
     process.wait(timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        ("RuntimeError('CUDA out of memory. Tried to allocate 9 GiB')", "accelerator's memory ran out"),
+        ("MemoryError()", "Memory ran out"),
+        ("OSError(28, 'No space left on device', '/runs/x')", "The disk is full.\\n  at: /runs/x"),
+    ],
+    ids=["accelerator", "memory", "disk"],
+)
+def test_what_the_machine_ran_out_of_is_told_as_the_users_to_mend(raised: str, message: str) -> None:
+    script = f"from fiducial_engine.entry import run_entry\ndef main(arguments): raise {raised}\nrun_entry(main)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=10, cwd=_ENGINE)
+    assert ended.returncode == 2
+    assert message in ended.stdout
+
+
 def test_a_users_mistake_exits_2_with_its_message_last_on_stdout() -> None:
     script = (
         "from fiducial_engine.entry import run_entry\n"

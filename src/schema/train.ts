@@ -28,7 +28,7 @@ export const Loss = z.discriminatedUnion('kind', [
     class_weight: z
       .union([z.enum(['none', 'auto']), z.array(z.number().positive())])
       .default('none')
-      .describe('auto: inverse class frequency of the training split, mean 1.'),
+      .describe('auto: inverse class frequency, 1 on average over the training cases, at most 100.'),
     label_smoothing: z.number().min(0).lt(1).default(0),
   }),
   z.strictObject({

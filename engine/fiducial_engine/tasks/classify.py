@@ -21,6 +21,7 @@ from fiducial_engine.errors import UserError
 from fiducial_engine.sampling import PartRows
 
 _MOST_POS_WEIGHT = 100.0
+_MOST_CLASS_WEIGHT = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class ClassifyLoss:
         elif isinstance(loss, CrossEntropyLoss):
             if not task.exclusive:
                 raise UserError("train.loss: cross_entropy is for exclusive labels; use bce, or task.exclusive: true.")
-            inverse = 1 / np.maximum(counts.positive_L, 1)
-            auto = inverse / inverse.mean()
+            total, num_classes = counts.positive_L.sum(), len(task.labels)
+            auto = np.clip(total / (num_classes * np.maximum(counts.positive_L, 1)), 0, _MOST_CLASS_WEIGHT)
             self._weight_L = _weights("train.loss.class_weight", loss.class_weight, auto, task, device)
         elif loss.alpha is not None and task.exclusive:
             raise UserError("train.loss.alpha: weighs positives against negatives; exclusive labels have none.")
@@ -110,7 +111,7 @@ class ClassifyLoss:
         target_B = label_BL.argmax(1)
         if isinstance(self._loss, FocalLoss):
             log_p_B = F.log_softmax(logits_BL, 1).gather(1, target_B[:, None])[:, 0]
-            loss_B = -((1 - log_p_B.exp()) ** self._loss.gamma) * log_p_B
+            loss_B = -(_doubt(log_p_B.exp()) ** self._loss.gamma) * log_p_B
         else:
             assert isinstance(self._loss, CrossEntropyLoss)
             loss_B = F.cross_entropy(
@@ -157,7 +158,12 @@ def _focal(logits_BL: Tensor, target_BL: Tensor, loss: FocalLoss) -> Tensor:
     """Lin et al., Focal Loss for Dense Object Detection, ICCV 2017."""
     bce = F.binary_cross_entropy_with_logits(logits_BL, target_BL, reduction="none")
     p_true = torch.exp(-bce)
-    weighed = (1 - p_true) ** loss.gamma * bce
+    weighed = _doubt(p_true) ** loss.gamma * bce
     if loss.alpha is None:
         return weighed
     return weighed * (loss.alpha * target_BL + (1 - loss.alpha) * (1 - target_BL))
+
+
+def _doubt(p: Tensor) -> Tensor:
+    """1 - p, never quite 0, where a power below 1 has no gradient: a sure sample's would not be a number."""
+    return (1 - p).clamp(min=1e-7)
