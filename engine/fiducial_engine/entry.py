@@ -54,7 +54,7 @@ def as_user_error(error: BaseException) -> UserError | None:
         what = "The accelerator's memory" if "CUDA" in str(error) or "MPS" in str(error) else "Memory"
         return UserError(
             f"{what} ran out: {str(error).splitlines()[0] if str(error) else 'no more is to be had'}\n"
-            "  do: free what others hold and run the same command again, it resumes; or start another run with a lower\n"
+            "  do: free what others hold and run the same command, which resumes; or start another run with a lower\n"
             "      train.global_batch, a higher train.accumulate, a smaller prepare.size or a smaller model."
         )
     return None
