@@ -63,6 +63,8 @@ export function draftRecipe(
   }
   put('model: resnet18', "any timm name; { kind: …, weights: pretrained } starts from ImageNet's")
   if (look.is_stained) put('augment: { flip_y: 0.5, rotate90: 1 }', 'tiles have no up')
+  else if (isChestFilm(sniffed, name))
+    put('augment: { flip_x: 0 }', 'a mirrored heart is on the wrong side; CheXNet flipped half of them: 0.5')
   else put('augment: { flip_x: 0.5 }', '0 where left and right differ in meaning')
   const loss = rarest < 0.2 && !exclusive ? { loss: { kind: 'bce', pos_weight: 'auto' } } : {}
   put(`train: ${flow({ epochs: epochs(sniffed), global_batch: 32, lr: 0.001, ...loss, seed: 0 })}`)
@@ -86,6 +88,18 @@ function splitComment(split: Sniffed['split'], hasPatients: boolean): string {
   if ('column' in split || 'official' in split)
     return split.val ? "the data set's own; val is taken from its training part" : "the data set's own"
   return hasPatients ? 'by patient, stratified' : 'stratified; every image is its own patient'
+}
+
+/**
+ * Told by layout, folder, file and label names: heart, stomach and side markers say left from right, which a reader
+ * uses, and a picture mirrored at random denies.
+ */
+function isChestFilm({ source, labels, data }: Sniffed, name: string): boolean {
+  const words = [name, ...labels, ...data.cases.slice(0, 100).map((found) => found.images[0]!)].join(' ')
+  return (
+    source.kind === 'chestxray14' ||
+    /chest|cxr|x-?ray|thorax|radiograph|pneumonia|cardiomegaly|effusion/i.test(words)
+  )
 }
 
 /** 128, or less for small images; a multiple of 32, which convolutional networks halve evenly. */
