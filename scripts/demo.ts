@@ -2,6 +2,7 @@
  * npm run demo: the phantom data set used as what it is, an instrument with known truth. Each step is a command that
  * anyone can type; this file types it, reads its --json, and says what it shows.
  */
+import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Evaluation } from '../src/schema/evaluation.ts'
@@ -42,7 +43,11 @@ async function main(): Promise<void> {
   const inspected = await typeCommand<InspectResult>(['inspect', leaky], { expect: 3 })
   const shared = inspected.json?.leaks ?? []
   for (const leak of shared) say(`   in ${leak.splits.join(' and ')}: ${leak.case_ids.join(', ')}`)
-  if (shared.length === 0) throw new Error('inspect did not find the planted patients')
+  assert.deepEqual(
+    shared.map((leak) => leak.case_ids.join()).toSorted(),
+    await plantedCases(join(folder, 'images-leaky')),
+    'inspect must name the planted patients, all of them and nobody else',
+  )
   say(`=> inspect names ${shared.length} leaks. Training on that split:`)
   const refused = await typeCommand(['train', leaky], { expect: 2 })
   say(
@@ -81,8 +86,14 @@ async function main(): Promise<void> {
   const broken = await typeCommand<PackageResult>(['package', '--verify', flipped, '--data', clean], {
     expect: 3,
   })
-  for (const check of broken.json?.certificate.checks.filter((c) => !c.passed) ?? [])
+  const failed = broken.json?.certificate.checks.filter((check) => !check.passed) ?? []
+  for (const check of failed)
     say(`   FAILED ${check.name.padEnd(38)} ${brief(check.value)} (limit ${brief(check.limit)})`)
+  for (const behaviour of ['golden_tensors', 'golden_served_difference', 'validation_served_difference'])
+    assert.ok(
+      failed.some((check) => check.name === behaviour),
+      `the mirrored package must fail ${behaviour}: a changed digest alone would prove nothing`,
+    )
   say('=> the certificate fails, exit code 3.')
 
   heading(`Done in ${Math.round((Date.now() - started) / 1000)} s`)
@@ -90,6 +101,18 @@ async function main(): Promise<void> {
   say(`package  ${packageDir}`)
   say(`serve it ./fiducial serve ${packageDir}`)
   say('\nNow yours:  ./fiducial init <your folder>')
+}
+
+/** Case ids, joined, of each patient whom the generator put into both parts of its split. */
+async function plantedCases(root: string): Promise<string[]> {
+  const truth = JSON.parse(await readFile(join(root, 'phantom.json'), 'utf8')) as {
+    cases: { case_id: string; patient_id: string; part: string }[]
+  }
+  return Object.values(Object.groupBy(truth.cases, (found) => found.patient_id))
+    .map((cases) => cases!)
+    .filter((cases) => new Set(cases.map(({ part }) => part)).size > 1)
+    .map((cases) => cases.map(({ case_id }) => case_id).join())
+    .toSorted()
 }
 
 /** Numbers to three digits, digests to their first eight characters. */

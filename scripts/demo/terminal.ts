@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const program = fileURLToPath(new URL('../../fiducial', import.meta.url))
 
 export const say = (line = '') => process.stdout.write(`${line}\n`)
 export const heading = (line: string) => say(`\n${line}\n${'-'.repeat(line.length)}`)
@@ -14,7 +17,7 @@ export function typeCommand<T>(
 ): Promise<{ json: T | null; stderr: string }> {
   say(`\n$ ./fiducial ${args.join(' ')}`)
   return new Promise((done, fail) => {
-    const child = spawn('./fiducial', [...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, [...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => {
