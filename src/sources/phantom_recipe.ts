@@ -2,9 +2,10 @@
  * A recipe for the phantom, commented; it runs as it is.
  *
  * @param root where the phantom is generated, as it shall stand in the recipe
+ * @param schema path of the recipe's JSON Schema, for editors; null leaves it out
  */
-export function phantomRecipe(root: string): string {
-  return `# SYNTHETIC radiographs with known truth: they check the instrument and show nobody.
+export function phantomRecipe(root: string, schema: string | null): string {
+  return `${schema === null ? '' : `# yaml-language-server: $schema=${schema}\n`}# SYNTHETIC radiographs with known truth: they check the instrument and show nobody.
 # The generator writes the best possible AUROC into phantom.json; compare, never headline.
 name: phantom
 data:

@@ -93,7 +93,7 @@ function draftNamed(target: string, recipe: string): Draft {
     recognised: ['phantom: synthetic radiographs with known truth, generated when first read'],
     please_check: [],
     warnings: [],
-    text: phantomRecipe(rootFrom(recipe, resolve(dirname(recipe), 'phantom'))),
+    text: phantomRecipe(rootFrom(recipe, resolve(dirname(recipe), 'phantom')), schemaFrom(recipe)),
   }
 }
 

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { SchemaError, UserError } from '../schema/errors.ts'
+import { phantomRecipe } from '../sources/phantom_recipe.ts'
 import { loadRecipe } from './load_recipe.ts'
 
 const recipes = fileURLToPath(new URL('../../recipes/', import.meta.url))
@@ -18,6 +19,11 @@ for (const path of globSync(join(recipes, '*.yaml'))) {
     assert.equal(`${recipe.name}.yaml`, basename(path))
   })
 }
+
+test('recipes/phantom.yaml is what "init phantom" writes: the same data, the same training', () => {
+  const written = phantomRecipe('../demo/phantom', '../src/schema/recipe.schema.json')
+  assert.equal(readFileSync(join(recipes, 'phantom.yaml'), 'utf8'), written)
+})
 
 const MINIMAL = 'name: a\ndata: { root: images, source: folder }\ntask: { kind: classify, labels: [x] }\n'
 async function load(text: string, overrides: string[] = []) {
