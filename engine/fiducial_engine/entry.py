@@ -44,7 +44,7 @@ def run_entry(main: Callable[[list[str]], Mapping[str, object]]) -> None:
 
 
 def as_user_error(error: BaseException) -> UserError | None:
-    """What the machine ran out of, memory or disk, is the user's to mend; anything else is None."""
+    """Memory or disk that ran out, and passes too small to train on, are the user's to mend; anything else is None."""
     if isinstance(error, UserError):
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -56,6 +56,11 @@ def as_user_error(error: BaseException) -> UserError | None:
             f"{what} ran out: {str(error).splitlines()[0] if str(error) else 'no more is to be had'}\n"
             "  do: free what others hold and run the same command, which resumes; or start another run with a lower\n"
             "      train.global_batch, a higher train.accumulate, a smaller prepare.size or a smaller model."
+        )
+    if "Expected more than 1 value per channel when training" in str(error):
+        return UserError(
+            "A pass holds a single sample, and the model's batch norm needs two.\n"
+            "  do: raise train.global_batch, lower train.accumulate, or use fewer ranks."
         )
     return None
 

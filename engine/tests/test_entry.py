@@ -76,11 +76,12 @@ def test_the_end_of_stdin_is_nothing_to_a_training_started_by_hand() -> None:
     [
         ("RuntimeError('CUDA out of memory. Tried to allocate 9 GiB')", "accelerator's memory ran out"),
         ("MemoryError()", "Memory ran out"),
+        ("ValueError('Expected more than 1 value per channel when training')", "raise train.global_batch"),
         ("OSError(28, 'No space left on device', '/runs/x')", "The disk is full.\\n  at: /runs/x"),
     ],
-    ids=["accelerator", "memory", "disk"],
+    ids=["accelerator", "memory", "batch norm", "disk"],
 )
-def test_what_the_machine_ran_out_of_is_told_as_the_users_to_mend(raised: str, message: str) -> None:
+def test_what_ran_out_or_was_too_small_is_told_as_the_users_to_mend(raised: str, message: str) -> None:
     script = f"from fiducial_engine.entry import run_entry\ndef main(arguments): raise {raised}\nrun_entry(main)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=10, cwd=_ENGINE)
     assert ended.returncode == 2

@@ -161,6 +161,17 @@ def test_the_weights_a_run_started_from_are_on_record_after_a_resume_too(tmp_pat
     assert [e["weights_sha256"] for e in events(again, "start")] == [file_sha256(weights)] * 2
 
 
+def test_weights_of_a_run_whose_checkpoint_is_damaged_are_refused(tmp_path: Path, data: dict[str, Any]) -> None:
+    first = trained(tmp_path / "first", data)
+    best = json.loads((first / "checkpoints" / "best.json").read_text())["folder"]
+    weights = first / "checkpoints" / best / "model.safetensors"
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 1
+    weights.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"damaged: model\.safetensors does not have the sha256"):
+        trained(tmp_path / "again", data, model={**MLP, "weights": str(first)})
+
+
 def test_only_the_newest_checkpoints_and_the_best_are_kept(tmp_path: Path, data: dict[str, Any]) -> None:
     run_dir = trained(tmp_path / "run", data, train__epochs=6, train__keep_checkpoints=1)
     best = json.loads((run_dir / "checkpoints" / "best.json").read_text())["folder"]

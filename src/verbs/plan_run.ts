@@ -40,7 +40,9 @@ export async function planTraining(
   const { runs } = await listRuns(parent)
   const same = options.new
     ? undefined
-    : runs.find((run) => run.config.recipe_hash === hash && !isFinished(run.status))
+    : runs.find(
+        (run) => run.config.recipe_hash === hash && (options.reuseFinished || !isFinished(run.status)),
+      )
   const { epochs, global_batch, lr, seed } = recipe.train
   return {
     dry_run: true,
@@ -50,7 +52,7 @@ export async function planTraining(
       options.runDir !== undefined
         ? `in ${resolve(options.runDir)}`
         : same
-          ? `continuing ${same.dir} if the data are the same`
+          ? `${isFinished(same.status) ? 'unless that was done: using' : 'continuing'} ${same.dir} if the data are the same`
           : `in ${join(parent, `${recipe.name}-${timestamp(io.now())}`)}`,
     ],
   }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from fiducial_engine.checkpoint import damaged_files, read_pointer
 from fiducial_engine.errors import UserError
 
 # Checkpoints hold fiducial_engine.models.network.Network, whose model is `net`.
@@ -69,7 +69,10 @@ def _file(path: Path) -> Path:
         pointer = path / "checkpoints" / "best.json"
         if not pointer.exists():
             raise UserError(f"model.weights: {path} holds no best checkpoint ({pointer} is missing).")
-        folder = path / "checkpoints" / str(json.loads(pointer.read_text())["folder"])
+        folder = path / "checkpoints" / read_pointer(path, "best").folder
+        wrong = damaged_files(folder)
+        if wrong:
+            raise UserError(f"model.weights: {folder} is damaged: {', '.join(wrong)}.\n  do: name another run or file.")
         averaged = folder / "ema.safetensors"
         return averaged if averaged.exists() else folder / "model.safetensors"
     if not path.exists():

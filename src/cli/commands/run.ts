@@ -26,7 +26,7 @@ export function runCommand(): Command {
       const loaded = await loadRecipe(path!, flags.set)
       if (flags.dryRun) {
         const { planTraining } = await import('../../verbs/plan_run.ts')
-        const plan = await planTraining(loaded, options, io)
+        const plan = await planTraining(loaded, { ...options, reuseFinished: true }, io)
         return {
           ...plan,
           would: [...plan.would, 'evaluate on the validation split', 'package with a certificate'],
