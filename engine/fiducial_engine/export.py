@@ -1,7 +1,10 @@
 """Writes a run's network as ONNX: input `image` [B, C, H, W] of the stored type, output `logits` [B, L], any B.
 
-`python -m fiducial_engine.export --run-dir DIR --checkpoint best --out DIR` writes model.onnx, and model.onnx.data
-beside it when the weights are too large for one protobuf. Normalisation is the graph's first node.
+`python -m fiducial_engine.export --run-dir DIR --checkpoint best --out DIR --tensors in.safetensors --batches 1,2,7
+--logits out.safetensors` writes model.onnx, and model.onnx.data beside it when the weights are too large for one
+protobuf. Normalisation is the graph's first node. What the package is held against comes from the same process, as
+starting one takes longer than all it computes: PyTorch's logits of `image` [N, C, H, W] in in.safetensors, as
+`logits_b1`, `logits_b2`, `logits_b7` in out.safetensors, float32 [N, L].
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import save_file
 
 from fiducial_engine.entry import run_entry
 from fiducial_engine.errors import UserError
 from fiducial_engine.models.network import Network
+from fiducial_engine.score import logits_in_batches, read_image
 from fiducial_engine.trained import load_trained
 
 if TYPE_CHECKING:
@@ -36,12 +41,18 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     parser.add_argument("--run-dir", type=Path, required=True)
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best")
     parser.add_argument("--out", type=Path, required=True, help="folder")
+    parser.add_argument("--tensors", type=Path, required=True, help="what to score, `image` of the stored type")
+    parser.add_argument("--batches", type=_sizes, default=(1, 2, 7), help="batch sizes, e.g. 1,2,7")
+    parser.add_argument("--logits", type=Path, required=True, help="the scores to write")
     options = parser.parse_args(arguments)
     config, pointer, network, _ = load_trained(options.run_dir.resolve(), options.checkpoint)
+    shape = config.data.sample_shape
     dtype = {"uint8": torch.uint8, "int16": torch.int16}[config.data.dtype]
+    image_NCHW = read_image(options.tensors, shape, dtype)
+    save_file(logits_in_batches(network, image_NCHW, options.batches), options.logits)
     options.out.mkdir(parents=True, exist_ok=True)
-    files = export_onnx(network, config.data.sample_shape, dtype, options.out / "model.onnx")
-    return {"files": files, "opset": OPSET, "step": pointer.step}
+    files = export_onnx(network, shape, dtype, options.out / "model.onnx")
+    return {"files": files, "opset": OPSET, "cases": len(image_NCHW), "step": pointer.step}
 
 
 def export_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype, path: Path) -> list[str]:
@@ -61,6 +72,13 @@ def export_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: tor
     data.unlink(missing_ok=True)
     onnx.save_model(model, str(path), save_as_external_data=True, location=data.name, size_threshold=1024)
     return [path.name, data.name]
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(int(part) for part in text.split(","))
+    if not sizes or min(sizes) < 1:
+        raise argparse.ArgumentTypeError("batch sizes are 1 or more")
+    return sizes
 
 
 def _to_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tiny_set import make_run, run
 
-from fiducial_engine import export, predict, probe, score, train
+from fiducial_engine import export, predict, probe, train
 from fiducial_engine.device import num_threads
 
 
@@ -42,11 +42,9 @@ def test_a_users_mistake_exits_2_with_its_message_and_a_last_json_line(tmp_path:
 def test_scores_in_batches_of_1_2_and_7_agree_with_the_exported_network(run_dir: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 1, 12, 10), dtype=np.uint8)
     save_file({"image": image}, tmp_path / "in.safetensors")
-    paths = {"tensors": tmp_path / "in.safetensors", "out": tmp_path / "out.safetensors"}
-    score.main(["--run-dir", str(run_dir), "--tensors", str(paths["tensors"]), "--out", str(paths["out"])])
-    reference = load_file(paths["out"])
+    result = export.main(_export_arguments(run_dir, tmp_path))
+    reference = load_file(tmp_path / "out.safetensors")
     assert sorted(reference) == ["logits_b1", "logits_b2", "logits_b7"]
-    result = export.main(["--run-dir", str(run_dir), "--out", str(tmp_path / "onnx")])
     assert result["files"] == ["model.onnx"]
     session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
     assert [(i.name, i.type, i.shape[1:]) for i in session.get_inputs()] == [("image", "tensor(uint8)", [1, 12, 10])]
@@ -68,9 +66,12 @@ def test_predict_repeats_the_validation_predictions_and_scores_other_parts(run_d
 def test_tensors_of_another_shape_are_refused(run_dir: Path, tmp_path: Path) -> None:
     save_file({"image": np.zeros((2, 1, 8, 8), np.uint8)}, tmp_path / "in.safetensors")
     with pytest.raises(Exception, match=r"`image` is torch.uint8 \[2, 1, 8, 8\]"):
-        score.main(
-            ["--run-dir", str(run_dir), "--tensors", str(tmp_path / "in.safetensors"), "--out", str(tmp_path / "o")]
-        )
+        export.main(_export_arguments(run_dir, tmp_path))
+
+
+def _export_arguments(run_dir: Path, folder: Path) -> list[str]:
+    files = {"--tensors": folder / "in.safetensors", "--logits": folder / "out.safetensors", "--out": folder / "onnx"}
+    return ["--run-dir", str(run_dir), *(str(part) for pair in files.items() for part in pair)]
 
 
 def test_weights_of_a_run_start_another(run_dir: Path, tmp_path: Path, data: dict[str, Any]) -> None:

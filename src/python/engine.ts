@@ -3,7 +3,7 @@ import { engineEnvironment, findPython } from './environment.ts'
 import { type ProcessExit, runProcess } from './process.ts'
 
 /** Python modules of `engine/fiducial_engine` that can be started. */
-export type EngineEntry = 'train' | 'probe' | 'export' | 'predict' | 'score'
+export type EngineEntry = 'train' | 'probe' | 'export' | 'predict'
 export type EngineMessage = Record<string, unknown>
 
 export interface EngineOptions {

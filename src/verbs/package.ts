@@ -3,17 +3,16 @@ import type { RealCase } from '../package/certify.ts'
 import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
 import { completePackage, publishPackage, refuseOccupied } from '../package/write.ts'
-import { runEngine } from '../python/engine.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult } from '../schema/results.ts'
+import { exportRun } from './export_run.ts'
 import type { Io } from './io.ts'
 import { type LoadedRecipe, loadRecipe } from './load_recipe.ts'
 import { packageResult } from './package_result.ts'
-import { referenceLogits } from './reference_logits.ts'
 import { type RunMaterials, readRunMaterials } from './run_materials.ts'
 import { validationOf } from './run_validation.ts'
 import { servedScores } from './served_scores.ts'
@@ -59,10 +58,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
     io.log(`Exporting ${run.id}, step ${pointer.step}, and computing PyTorch's reference`)
     const golden = (await goldenInputs(materials.index.preprocess)).inputs
     const tensors = [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)]
-    const [logits] = await allDone([
-      referenceLogits(tensors, run.config.data, engine, io),
-      runEngine('export', [...engine, '--out', dir], { signal: io.signal, onLog: io.log }),
-    ])
+    const logits = await exportRun(dir, tensors, run.config.data, engine, io)
     io.log(`Certifying on ${golden.length} golden images and ${materials.cases.length} validation cases`)
     const model = modelJson(run, pointer.step, recipe, materials, {
       version: options.version ?? run.id,
@@ -153,12 +149,4 @@ function modelJson(
       seed: config.train.seed,
     },
   }
-}
-
-/** As Promise.all, but a failure is told only when nothing is under way any more. */
-async function allDone<const T extends readonly Promise<unknown>[]>(
-  work: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  await Promise.allSettled(work)
-  return Promise.all(work)
 }

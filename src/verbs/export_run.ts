@@ -7,8 +7,12 @@ import type { RunConfig } from '../schema/run.ts'
 import { readSafetensors, type Tensor, writeSafetensors } from '../storage/safetensors.ts'
 import type { Io } from './io.ts'
 
-/** PyTorch's logits [N][L] of stored tensors, by the batch size they were computed in. */
-export async function referenceLogits(
+/**
+ * Writes a run's network to `out` as ONNX, and gives PyTorch's logits [N][L] of stored tensors, by the batch size they
+ * were computed in.
+ */
+export async function exportRun(
+  out: string,
   tensors: readonly (Uint8Array | Int16Array)[],
   { dtype, sample_shape }: RunConfig['data'],
   engine: readonly string[],
@@ -25,14 +29,14 @@ export async function referenceLogits(
       data,
     }
     const input = join(dir, 'in.safetensors')
-    const output = join(dir, 'out.safetensors')
+    const scored = join(dir, 'out.safetensors')
     await writeSafetensors(input, { image })
-    const batches = CERTIFIED_BATCHES.join(',')
-    await runEngine('score', [...engine, '--tensors', input, '--batches', batches, '--out', output], {
+    const reference = ['--tensors', input, '--batches', CERTIFIED_BATCHES.join(','), '--logits', scored]
+    await runEngine('export', [...engine, '--out', out, ...reference], {
       signal: io.signal,
       onLog: io.log,
     })
-    const found = await readSafetensors(output)
+    const found = await readSafetensors(scored)
     const logits = new Map(
       CERTIFIED_BATCHES.map((batch) => [batch as number, rowsOf(found, `logits_b${batch}`)]),
     )
@@ -52,7 +56,7 @@ export async function withTemporaryFolder<T>(work: (dir: string) => Promise<T>):
 
 function rowsOf(tensors: Record<string, Tensor>, name: string): number[][] {
   const tensor = tensors[name]
-  if (!tensor) throw new Error(`fiducial_engine.score gave no ${name}`)
+  if (!tensor) throw new Error(`fiducial_engine.export gave no ${name}`)
   const [N, L] = tensor.shape as [number, number]
   const values = tensor.data as Float32Array
   return Array.from({ length: N }, (_, n) => Array.from(values.subarray(n * L, (n + 1) * L)))
