@@ -28,13 +28,20 @@ const ARGUMENTS = [
 describe('the page in a browser', { skip }, () => {
   let scratch = ''
   let loaded: LoadedPackage
+  let other: LoadedPackage
   let app: Awaited<ReturnType<typeof buildApp>>
   let context: Awaited<ReturnType<typeof chromium.launchPersistentContext>>
   before(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'fiducial-page-'))
     await writeTinyPackage(join(scratch, 'pkg'), { model: { synthetic: true } })
+    await writeTinyPackage(join(scratch, 'other'), { labels: ['mass'] })
     loaded = await loadPackage(join(scratch, 'pkg'))
-    app = await buildApp({ models: new Map([['tiny', loaded]]), version: '0' })
+    other = await loadPackage(join(scratch, 'other'))
+    const models = new Map([
+      ['tiny', loaded],
+      ['other', other],
+    ])
+    app = await buildApp({ models, version: '0' })
     await app.listen({ port: 0 })
     context = await chromium.launchPersistentContext(join(scratch, 'profile'), {
       executablePath: browserPath!,
@@ -45,7 +52,7 @@ describe('the page in a browser', { skip }, () => {
   after(async () => {
     await context.close()
     await app.close()
-    await loaded.close()
+    await Promise.all([loaded.close(), other.close()])
     await rm(scratch, { recursive: true, force: true })
   })
 
@@ -77,5 +84,17 @@ describe('the page in a browser', { skip }, () => {
     assert.equal(await page.textContent('#status'), '1 image scored.')
     assert.deepEqual(errors, [])
     assert.deepEqual([...hosts], [origin])
+  })
+
+  test('of several models the one chosen scores', async () => {
+    const page = await context.newPage()
+    await page.goto(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+    await page.selectOption('#model', 'other')
+    assert.equal(await page.isVisible('#synthetic'), false)
+    const [phantom] = await makePhantoms(TINY_SPEC)
+    const file = { name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(phantom!.bytes) }
+    await page.setInputFiles('#files', file)
+    await page.waitForSelector('article table')
+    assert.match((await page.textContent('article'))!, /mass/)
   })
 })
