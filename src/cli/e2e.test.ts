@@ -89,6 +89,28 @@ const PACKAGE_DIGEST = /"package_digest":"([^"]+)"/
 
 let whole: RunResult
 
+test('dry runs say what would be done, check the data, and write nothing', { skip }, async () => {
+  const path = await writeRecipe('dry', 'epochs: 2', ', shared_patients: 0')
+  const leaky = await writeRecipe('dry-leaky', 'epochs: 2', ', shared_patients: 3')
+  const before = await readdir(dir, { recursive: true })
+  for (const [args, plan] of [
+    [['init', 'phantom'], /^name: phantom$/m],
+    [['prepare', path], /Would make \d+ cases in 1 shards, \d\.\d MB; .* are free, below .*prepared/],
+    [['train', path], /prepare the images of .*\n +train mlp with weights none: 2 epochs[\s\S]*runs\/dry-/],
+    [['run', path], /train mlp[\s\S]*evaluate on the validation split\n +package with a certificate/],
+  ] as const) {
+    const { code, stdout, stderr } = await fiducial(...args, '--dry-run')
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, plan)
+  }
+  for (const verb of ['train', 'run']) {
+    const { code, stderr } = await fiducial(verb, leaky, '--dry-run')
+    assert.equal(code, 2)
+    assert.match(stderr, /share 3 patients/)
+  }
+  assert.deepEqual(await readdir(dir, { recursive: true }), before)
+})
+
 test('run goes from images to a certified package', { skip }, async () => {
   const path = await writeRecipe('whole', 'epochs: 2')
   const { code, stdout, stderr } = await fiducial('run', path, '--json')
@@ -185,6 +207,15 @@ test('evaluate --split test is opened on purpose and counted', { skip }, async (
   assert.equal(first.code, 0, first.stderr)
   const evaluation = parse(Evaluation, JSON.parse(first.stdout), 'stdout of evaluate')
   assert.deepEqual([evaluation.split, evaluation.test_openings], ['test', 1])
+})
+
+test('package --dry-run names the run and the folder, and writes nothing', { skip }, async () => {
+  const before = await readdir(whole.run_dir, { recursive: true })
+  const { code, stdout, stderr } = await fiducial('package', whole.run_dir, '--out', 'elsewhere', '--dry-run')
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /Would:\n +export and certify the run .*whole-[\s\S]*elsewhere/)
+  assert.deepEqual(await readdir(whole.run_dir, { recursive: true }), before)
+  assert.equal(existsSync(join(dir, 'elsewhere')), false)
 })
 
 test('runs list, show and logs know the run', { skip }, async () => {

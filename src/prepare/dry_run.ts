@@ -2,13 +2,14 @@ import type { Recipe } from '../schema/recipe.ts'
 import type { PrepareDryRun } from '../schema/results.ts'
 import { freeBytes } from '../storage/local.ts'
 import { findSet, refuseForeignFolder } from './find_set.ts'
+import type { PrepareRequest } from './request.ts'
 import { begin, type PrepareOptions } from './run.ts'
 import { readIndex } from './shard_set.ts'
 import { bytesPerSample, planJobs, sampledSpec } from './staged_shards.ts'
 
 /** What `prepareShards` would make, how large and where. A sample of the images is read; nothing is written. */
 export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Promise<PrepareDryRun> {
-  const { request, place, hashes } = await begin(recipe, options)
+  const { request, place, hashes } = await begin(recipe, { ...options, mayGenerate: false })
   const found = await findSet(request, place, hashes, options.signal, { mayRead: false })
   const free = await freeBytes(place.parent)
   if (found !== null) {
@@ -25,7 +26,7 @@ export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Pr
     }
   }
   await refuseForeignFolder(place)
-  const spec = await sampledSpec(request)
+  const spec = await sampledSpec(request.source.synthetic ? withoutSample(request) : request)
   return {
     dry_run: true,
     out: place.parent,
@@ -35,4 +36,15 @@ export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Pr
     free_bytes: free,
     reused: false,
   }
+}
+
+/** A phantom's pixels are 8-bit, and may not be there to be looked at. */
+function withoutSample(request: PrepareRequest): PrepareRequest {
+  const { dtype, window } = request.prepare
+  const prepare: PrepareRequest['prepare'] = {
+    ...request.prepare,
+    dtype: dtype === 'auto' ? 'uint8' : dtype,
+    window: window === 'auto' ? { low: 0, high: 255 } : window,
+  }
+  return { ...request, prepare }
 }

@@ -28,8 +28,9 @@ export async function readRequest(
   recipe: Recipe,
   root: string,
   signal?: AbortSignal,
+  options: { mayGenerate?: boolean | undefined } = {},
 ): Promise<PrepareRequest> {
-  const source = await readSource(recipe.data, recipe.task, root, signal)
+  const source = await readSource(recipe.data, recipe.task, root, signal, options)
   const cases = orderCases(source.cases)
   for (const [i, { case_id, images }] of cases.entries()) {
     if (cases[i + 1]?.case_id === case_id)

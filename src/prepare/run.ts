@@ -27,6 +27,8 @@ export interface PrepareOptions {
   mergeOnly?: boolean
   /** Check the SHA-256 of a set that is there, not only its sizes. */
   verify?: boolean
+  /** False: a phantom that is not there is planned and not made. */
+  mayGenerate?: boolean
   log(line: string): void
   signal: AbortSignal
 }
@@ -106,7 +108,7 @@ export function parseSlice(text: string): Slice {
 
 export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Making> {
   const started = performance.now()
-  const request = await readRequest(recipe, options.root, options.signal)
+  const request = await readRequest(recipe, options.root, options.signal, options)
   const key = stagingKey(request.prepare, request.cases, null)
   const place = setPlace(options, key)
   const { workers, log, signal } = options

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { decodeRaster } from '#raster'
+import type { Case } from '../schema/case.ts'
 import { DataConfig, PhantomSource } from '../schema/data.ts'
 import { StoppedError } from '../schema/errors.ts'
 import { Task } from '../schema/task.ts'
@@ -257,4 +258,19 @@ test('a thousand images of 128 px take a few seconds', async () => {
   const perImage = (performance.now() - start) / cases.length
   // 7 ms on two quiet cores; the bound leaves room for a busy machine.
   assert(perImage < 60, `${perImage} ms an image`)
+})
+
+test('planned without a file, a phantom has the cases, patients, labels and parts that it is made with', async () => {
+  const root = folder()
+  const values = { ...SMALL, shared_patients: 2 }
+  const data = DataConfig.parse({ root, source: values, split: { official: true } })
+  const task = Task.parse({ kind: 'classify', labels: ['Effusion'] })
+  const planned = await readSource(data, task, root, undefined, { mayGenerate: false })
+  await assert.rejects(readdir(root))
+  const made = await readSource(data, task, root)
+  const withoutAttributes = ({ attributes: _, ...rest }: Case) => rest
+  assert.deepEqual(planned.cases.map(withoutAttributes), made.cases.map(withoutAttributes))
+  const { sex, age, view, marker } = made.cases[0]!.attributes
+  assert.partialDeepStrictEqual(planned.cases[0]!.attributes, { sex, age, view, marker })
+  assert.deepEqual(planned.warnings, made.warnings)
 })

@@ -1,8 +1,9 @@
 import { basename } from 'node:path'
+import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import { readChestXray14 } from './chestxray14.ts'
 import { logLikelihoodRatio, separation } from './phantom_optimum.ts'
-import { PHANTOM_LABELS, severityScale } from './phantom_plan.ts'
+import { PHANTOM_LABELS, type PhantomLabel, planPhantom, severityScale } from './phantom_plan.ts'
 import { ensurePhantom, readManifest } from './phantom_write.ts'
 import type { SourceData, SourceOf, SourceRequest } from './source_data.ts'
 
@@ -13,6 +14,7 @@ export async function readPhantom(source: SourceOf<'phantom'>, request: SourceRe
     throw new UserError(
       `task.labels: the phantom has no ${odd.map((label) => `"${label}"`).join(', ')}; its findings are ${PHANTOM_LABELS.join(', ')}.`,
     )
+  if (request.mayGenerate === false) return plannedPhantom(source, request)
   const manifest = await ensurePhantom(source, request.root, request.signal)
   const markers = new Map(manifest.cases.map((c) => [c.case_id, c.marker]))
   const data = await readChestXray14({ kind: 'chestxray14' }, request)
@@ -23,12 +25,34 @@ export async function readPhantom(source: SourceOf<'phantom'>, request: SourceRe
   return {
     ...data,
     synthetic: true,
-    warnings: [
-      `${basename(request.root)} is synthetic: a phantom that shows nobody, for checking instruments.`,
-      ...data.warnings,
-    ],
+    warnings: [syntheticWarning(request.root), ...data.warnings],
   }
 }
+
+/** The same cases as `readPhantom` gives, without a file: they follow from the parameters. */
+function plannedPhantom(source: SourceOf<'phantom'>, { task, root }: SourceRequest): SourceData {
+  const cases = planPhantom(source).map(
+    ({ case_id, patient_id, part, labels, age, sex, view, marker }): Case => ({
+      case_id,
+      patient_id,
+      images: [`images/${case_id}.png`],
+      labels: Object.fromEntries(task.labels.map((label) => [label, labels[label as PhantomLabel]])),
+      attributes: { age, sex, view, marker, synthetic: 'yes' },
+      split: part,
+    }),
+  )
+  return {
+    cases,
+    labels: [...task.labels],
+    warnings: [syntheticWarning(root)],
+    has_given_split: true,
+    synthetic: true,
+    skipped: [],
+  }
+}
+
+const syntheticWarning = (root: string) =>
+  `${basename(root)} is synthetic: a phantom that shows nobody, for checking instruments.`
 
 export interface PhantomOptimum {
   /** Expected AUROC of the best possible observer of one image; see `phantom_optimum.ts` for the derivation. */

@@ -4,14 +4,14 @@ import { UserError } from '../schema/errors.ts'
 import type { Task } from '../schema/task.ts'
 import { explain } from '../storage/local.ts'
 import { sources } from './registry.ts'
-import { count, firstFew, type SourceData, type SourceReader } from './source_data.ts'
+import { count, firstFew, type SourceData, type SourceReader, type SourceRequest } from './source_data.ts'
 
 export type { SourceData } from './source_data.ts'
 
 /**
  * The cases of a data set, their labels and given parts, from its tables and folders. The order is the same
  * each time: that of the table, or of the sorted paths. A phantom is generated under `root` first, if absent or
- * made with other parameters.
+ * made with other parameters; with `mayGenerate: false` it is only planned, and nothing is written.
  *
  * @param root absolute path of `data.root`
  * @throws {UserError} for whatever the user must mend before any pixel is worth reading; {StoppedError} when aborted
@@ -21,10 +21,11 @@ export async function readSource(
   task: Task,
   root: string,
   signal?: AbortSignal,
+  options: Pick<SourceRequest, 'mayGenerate'> = {},
 ): Promise<SourceData> {
   if (data.source.kind !== 'phantom') await assertFolder(root)
   const read = sources[data.source.kind] as SourceReader<typeof data.source.kind>
-  const found = await read(data.source, { data, task, root, signal })
+  const found = await read(data.source, { data, task, root, signal, ...options })
   if (found.cases.length === 0)
     throw new UserError(
       `No case was found in ${root}${found.skipped.length > 0 ? `; ${found.skipped.length} were skipped, e.g. ${found.skipped[0]!.file}: ${found.skipped[0]!.reason}` : ''}.\n  do: check data.root and data.source.`,

@@ -23,6 +23,8 @@ export interface SourceRequest {
   root: string
   /** Aborting it stops what takes long: making images. */
   signal?: AbortSignal | undefined
+  /** False: a data set that would be generated is only planned; its images may not be there. True unless given. */
+  mayGenerate?: boolean | undefined
 }
 
 export type SourceOf<K extends Source['kind']> = Extract<Source, { kind: K }>

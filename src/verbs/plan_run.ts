@@ -17,7 +17,7 @@ import { refuseEmptyParts, type TrainOptions } from './train.ts'
 
 /**
  * What `train` would do, or `run` with the stages behind it. Tables and names of files are read, no image is: whether
- * the images are prepared, and whether a run was made of the same ones, is not known here. Phantoms are not made.
+ * the images are prepared, and whether a run was made of the same ones, is not known here. Phantoms are planned and not made.
  *
  * @throws {UserError} for what would stop the training: no Python, a model, image or label that is not there, parts
  *   that share patients or are empty, nothing to learn
@@ -30,7 +30,7 @@ export async function planTraining(
   const { recipe, dir, root, hash } = loaded
   await findPython()
   const { model } = await resolveModel(recipe.model, dir)
-  if (recipe.data.source.kind !== 'phantom') await refuseUntrainable(loaded)
+  await refuseUntrainable(loaded, io.signal)
   const name =
     model.family === 'timm' ? model.kind : model.family === 'file' ? `${model.name} of ${model.file}` : 'mlp'
   const [height, width] = [recipe.prepare.size]
@@ -59,8 +59,8 @@ export async function planTraining(
 }
 
 /** What training refuses, as far as it shows without the images' bytes: equal ones are found when they are prepared. */
-async function refuseUntrainable({ recipe, root, path }: LoadedRecipe): Promise<void> {
-  const { cases } = await readRequest(recipe, root)
+async function refuseUntrainable({ recipe, root, path }: LoadedRecipe, signal: AbortSignal): Promise<void> {
+  const { cases } = await readRequest(recipe, root, signal, { mayGenerate: false })
   const { split: rule, allow_leaks } = recipe.data
   const { kind, parts, leaks, warnings } = inspectSplit(cases, rule, [], new Map())
   if (kind === null) throw new UserError(warnings.join('\n'))
