@@ -62,10 +62,10 @@ export function draftRecipe(
     lines.push('  labels:', ...labels.map((label) => `    - ${flow(label)}`))
   }
   put('model: resnet18', "any timm name; { kind: …, weights: pretrained } starts from ImageNet's")
-  if (look.is_stained) put('augment: { flip_y: 0.5, rotate90: 1 }', 'tiles have no up')
+  if (look.is_stained) put('augment: { flip_x: 0.5, flip_y: 0.5, rotate90: 1 }', 'tiles have no up')
   else if (isChestFilm(sniffed, name))
     put('augment: { flip_x: 0 }', 'a mirrored heart is on the wrong side; CheXNet flipped half of them: 0.5')
-  else put('augment: { flip_x: 0.5 }', '0 where left and right differ in meaning')
+  else put('augment: { flip_x: 0 }', '0.5 where left and right mean the same')
   const loss = rarest < 0.2 && !exclusive ? { loss: { kind: 'bce', pos_weight: 'auto' } } : {}
   put(`train: ${flow({ epochs: epochs(sniffed), global_batch: 32, lr: 0.001, ...loss, seed: 0 })}`)
   put(
