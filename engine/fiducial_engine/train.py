@@ -256,7 +256,8 @@ def train(
             if device.type == "cpu" or step < 10 or step % 10 == 0 or validating or save_asked or stopped:
                 finite.check()
             # A loss that is not finite has no event: the check above ends every rank within 10 steps.
-            if meter.is_due(step) and math.isfinite(float(loss)):
+            # A validation starts the meter anew: where epochs are shorter than its interval, each still has a step.
+            if (meter.is_due(step) or validating or stopped) and math.isfinite(float(loss)):
                 rate, wait = meter.read(loader.wait_seconds)
                 events.write(
                     "step",

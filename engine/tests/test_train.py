@@ -73,6 +73,13 @@ def test_the_first_ten_steps_are_all_recorded_with_their_rate(tmp_path: Path, da
     assert all(e["samples_per_second"] > 0 and 0 <= e["data_wait_fraction"] <= 1 for e in steps)
 
 
+def test_every_validation_has_the_step_before_it_on_record(tmp_path: Path, data: dict[str, Any]) -> None:
+    run_dir = trained(tmp_path / "run", data, train__epochs=5)
+    validated = {e["step"] for e in events(run_dir, "validation")}
+    assert len(validated) == 5
+    assert validated <= {e["step"] for e in events(run_dir, "step")}
+
+
 def test_a_multi_class_network_learns_with_int16_colour_images(tmp_path: Path) -> None:
     data = make_set(tmp_path / "set", shape=(3, 12, 9), labels=("a", "b", "c"), dtype="int16", exclusive=True)
     run_dir = trained(

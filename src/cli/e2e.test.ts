@@ -234,7 +234,7 @@ test('runs list, show and logs know the run', { skip }, async () => {
 test('train stopped by SIGTERM exits 75, and the same command resumes to the end', {
   skip,
 }, async () => {
-  const path = await writeRecipe('stopped', 'epochs: 100, validate_every: 25, seed: 5')
+  const path = await writeRecipe('stopped', 'epochs: 300, validate_every: 100, seed: 5')
   const first = start(['train', path, '--json'])
   await seen(first.child, 'step ')
   const second = await fiducial('train', path)
@@ -249,7 +249,7 @@ test('train stopped by SIGTERM exits 75, and the same command resumes to the end
   const resumed = await fiducial('train', path, '--json')
   assert.equal(resumed.code, 0, resumed.stderr)
   const result = parse(TrainResult, JSON.parse(resumed.stdout), 'stdout of train')
-  assert.deepEqual([result.run_dir, result.status, result.steps], [soFar.run_dir, 'finished', 625])
+  assert.deepEqual([result.run_dir, result.status, result.steps], [soFar.run_dir, 'finished', 1875])
   assert.equal(result.resumed_from, soFar.steps)
 })
 
