@@ -6,14 +6,25 @@ export const NODE_GB = 0.6
 const PLATFORMS = ['linux-x64', 'linux-arm64', 'darwin-arm64']
 
 /** @throws {SetupError} on a platform without builds of torch, onnxruntime or Node */
-export function checkPlatform(platform = process.platform, arch = process.arch) {
+export function checkPlatform(platform = process.platform, arch = process.arch, hasGlibc = findGlibc()) {
   const name = `${platform}-${arch}`
+  if (platform === 'linux' && !hasGlibc)
+    throw new SetupError(
+      'This Linux has musl for its C library (Alpine, for one); PyTorch and ONNX Runtime are built for glibc.\n' +
+        '  do: use a distribution or container image with glibc, such as Debian or Ubuntu.',
+    )
   if (PLATFORMS.includes(name)) return
   const advice =
     platform === 'win32'
       ? 'Use it inside WSL2.'
       : 'No builds of PyTorch and ONNX Runtime exist for it; use another machine.'
   throw new SetupError(`fiducial does not run on ${name}. ${advice} It runs on ${PLATFORMS.join(', ')}.`)
+}
+
+function findGlibc() {
+  process.report.excludeNetwork = true // no look-ups of names for a report that nobody sees
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  return header.glibcVersionRuntime !== undefined
 }
 
 /**
@@ -48,7 +59,11 @@ export async function findSystemPython() {
       ['-c', 'import sys; print(sys.version_info[0], sys.version_info[1], sys.maxsize > 2**32)'],
       { quiet: true },
     )
-    if (code !== 0) continue
+    if (code !== 0) {
+      if (process.env.FIDUCIAL_SETUP_PYTHON)
+        found.push(`FIDUCIAL_SETUP_PYTHON names ${python}, which does not run`)
+      continue
+    }
     const [major, minor, wide] = output.trim().split(/\s+/)
     const version = `${major}.${minor}`
     found.push(`${python} is ${version}`)

@@ -38,9 +38,11 @@ export function run(command, args, options = {}) {
 }
 
 const NETWORK =
-  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|dns error|failed to lookup|Name or service not known|NewConnectionError|Max retries exceeded|tcp connect error|error sending request/i
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network is unreachable|timed out|dns error|failed to lookup|Name or service not known|NewConnectionError|Max retries exceeded|tcp connect error|error sending request/i
 const CERTIFICATE =
   /CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UnknownIssuer|unable to (get|verify) .*certificate|invalid peer certificate/i
+const REFUSED =
+  /\bE40[13]\b|40[137] (Unauthorized|Forbidden|Proxy Authentication)|HTTP status client error \(40[137]/i
 const DISK = /ENOSPC|No space left|Disk quota exceeded/i
 
 /**
@@ -62,6 +64,12 @@ export function explainFailure(what, output) {
       `${what} failed: a package registry could not be reached.\n` +
         '  do: check the network; behind a proxy set HTTPS_PROXY; for a mirror set npm config "registry" and PIP_INDEX_URL.\n' +
         '  Run the same command again: what is installed stays.\n' +
+        `  | ${tail}`,
+    )
+  if (REFUSED.test(output))
+    return new SetupError(
+      `${what} failed: the package registry or proxy refused access.\n` +
+        '  do: check the credentials of your mirror or proxy (.npmrc, pip config, HTTPS_PROXY).\n' +
         `  | ${tail}`,
     )
   if (DISK.test(output))

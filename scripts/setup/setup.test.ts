@@ -23,6 +23,10 @@ test('a driver too old for the build asked for is one clear message', () => {
   assert.throws(() => resolveTorch('auto', { driver: 470, capability: 8 }), /driver is 470/)
 })
 
+test('CUDA is refused on macOS', () => {
+  assert.throws(() => resolveTorch('cu130', null, 'darwin'), /no CUDA on macOS/)
+})
+
 test('an unknown --torch lists the known ones', () => {
   assert.throws(() => resolveTorch('cuda', null), /one of auto, cpu, cu126, cu130, existing/)
 })
@@ -30,6 +34,8 @@ test('an unknown --torch lists the known ones', () => {
 test('an unsupported architecture is named with what is supported', () => {
   assert.throws(() => checkPlatform('linux', 'ia32'), /linux-ia32.*linux-x64/s)
   assert.throws(() => checkPlatform('win32', 'x64'), /WSL2/)
+  assert.throws(() => checkPlatform('linux', 'x64', false), /musl[\s\S]*Debian/)
+  checkPlatform('linux', 'arm64', true)
 })
 
 test('too little disk space says how much is needed and free', async () => {
@@ -45,6 +51,7 @@ test('installer output is explained by its cause', () => {
     explainFailure('X', 'SSLError CERTIFICATE_VERIFY_FAILED').message,
     /certificate was not accepted/,
   )
+  assert.match(explainFailure('X', 'npm error code E401').message, /refused access/)
   assert.match(explainFailure('X', 'OSError: [Errno 28] No space left on device').message, /disk is full/)
 })
 

@@ -14,15 +14,18 @@ const CHOICES = ['auto', 'cpu', 'cu126', 'cu130', 'existing']
  *
  * @param {string} choice
  * @param {{ driver: number, capability: number } | null} gpu
+ * @param {string} platform as in process.platform
  * @returns {{ backend: 'locked' | 'cpu' | 'cu126' | 'cu130' | 'existing', reason: string }}
- * @throws {SetupError} for an unknown choice or a driver too old for every build
+ * @throws {SetupError} for an unknown choice, CUDA on macOS or a driver too old for every build
  */
-export function resolveTorch(choice, gpu) {
+export function resolveTorch(choice, gpu, platform = process.platform) {
   if (!CHOICES.includes(choice))
     throw new SetupError(`--torch ${choice} is not known; one of ${CHOICES.join(', ')}.`)
   if (choice === 'existing') return { backend: 'existing', reason: 'the torch that your Python already has' }
   if (choice === 'cpu') return { backend: 'cpu', reason: "the CPU build, from PyTorch's own index" }
   if (choice === 'cu126' || choice === 'cu130') {
+    if (platform === 'darwin')
+      throw new SetupError(`--torch ${choice}: there is no CUDA on macOS.\n  do: leave --torch out.`)
     const oldest = choice === 'cu130' ? 580 : 525
     if (gpu && gpu.driver < oldest)
       throw new SetupError(
