@@ -65,7 +65,7 @@ EngineModel: TypeAlias = TimmModel | MlpModel | FileModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
-    flip_x: float  # Probability of a left-right flip. Set 0 where laterality matters.
+    flip_x: float  # Probability of a left-right flip; for images whose sides are alike in meaning.
     flip_y: float  # Probability of an up-down flip.
     rotate90: float  # Probability of a random 90-degree turn; for tiles without an up.
     rotate_degrees: float  # Largest rotation either way.
