@@ -1,9 +1,9 @@
 """How fast the engine's loader reads shuffled samples, against indexing one np.memmap with shuffled rows.
 
-PYTHONPATH=engine .venv/bin/python bench/loader.py [--num 4000] [--size 224] [--batch 64] [--shards 4]
+PYTHONPATH=engine .venv/bin/python bench/loader.py [--num 4000] [--size 224] [--batch 64] [--shards 4] [--epochs 8]
 
-Both gather whole batches of the same images into fresh memory, in turns, in one process; the pixels are in the page
-cache. Prints one JSON line: images a second of each and their ratio (median over the turns).
+Both gather whole batches of the same images, in turns of some epochs, in one process; the pixels are in the page cache.
+Prints one JSON line: images a second of each and their ratio (median over the turns).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--turns", type=int, default=9)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,10 +73,13 @@ def prepare(folder: Path, options: argparse.Namespace):
         folder / "whole", dtype=np.uint8, mode="r", shape=(options.num, *shape)
     )
     rows = PartRows(tables.part_N, shards.start, 1)
-    steps = options.num // options.batch
+    steps = options.epochs * options.num // options.batch
 
     def measure(turn: int) -> tuple[float, float]:
-        order = np.random.default_rng(turn).permutation(options.num)
+        random = np.random.default_rng(turn)
+        order = np.concatenate(
+            [random.permutation(options.num) for _ in range(options.epochs)]
+        )
         began = time.perf_counter()
         for step in range(steps):
             whole[order[step * options.batch : (step + 1) * options.batch]]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fiducial_engine.config import EngineTask, TableCase
 from fiducial_engine.device import autocast, memory_format
-from fiducial_engine.loader import read_batch
+from fiducial_engine.loader import read_batches
 from fiducial_engine.sampling import Rows
 from fiducial_engine.shards import ShardSet, Tables, file_sha256
 from fiducial_engine.tasks.classify import scores
@@ -46,7 +46,7 @@ def logits_of_rows(
     said = time.monotonic()
     for at in range(0, len(mine), batch_size):
         rows = mine[at : at + batch_size]
-        batch = read_batch(shards, tables.labels_NL, rows, rows, pin=device.type == "cuda")
+        [batch], _ = read_batches(shards, tables.labels_NL, rows, rows, [len(rows)], pin=device.type == "cuda")
         with autocast(device, precision):
             logits = network(to_device(batch.image_BCHW, device, precision))
         parts.append(logits.float().cpu())

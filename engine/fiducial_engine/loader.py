@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import queue
 import threading
 import time
@@ -18,7 +20,10 @@ from torch import Tensor
 from fiducial_engine.sampling import Rows, Sampler
 from fiducial_engine.shards import ShardSet
 
-_DEPTH = 3
+# Steps are read in chunks of about this much: handing a batch from thread to thread costs as much as gathering 1 MB.
+_CHUNK_BYTES = 16 << 20
+_MOST_STEPS = 8
+_CHUNKS_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +36,40 @@ class Batch:
     positions_B: Rows
 
 
-def read_batch(
+def read_batches(
     shards: ShardSet,
     labels_NL: NDArray[np.int8],
     rows_B: Rows,
     positions_B: Rows,
+    sizes: list[int],
     *,
     pin: bool,
     memory: Tensor | None = None,
-) -> Batch:
-    """Gather the samples of ascending rows, with their labels, into `memory` where it has their shape."""
+) -> tuple[list[Batch], Tensor]:
+    """Gather samples, with their labels, as batches of the given sizes, ascending by row within each.
+
+    Args:
+        sizes: of the batches, in the order of `rows_B`; they add up to its length.
+        memory: written to where it has the samples' shape.
+
+    Returns:
+        The batches and the memory that holds the pixels of all of them.
+    """
     shape = (len(rows_B), *shards.index.sample_shape)
     if memory is None or memory.shape != shape:
         dtype = torch.uint8 if shards.dtype == np.uint8 else torch.int16
         memory = torch.empty(shape, dtype=dtype, pin_memory=pin)
-    shards.gather(rows_B, memory.numpy())
-    label = torch.from_numpy(labels_NL[rows_B])
-    return Batch(memory, label.pin_memory() if pin else label, rows_B, positions_B)
+    order = np.lexsort((rows_B, np.repeat(np.arange(len(sizes)), sizes)))
+    rows_B, positions_B = rows_B[order], positions_B[order]
+    label_BL = torch.from_numpy(labels_NL[rows_B])
+    if pin:
+        label_BL = label_BL.pin_memory()
+    pixels = memory.numpy()
+    batches = []
+    for low, high in pairwise(itertools.accumulate([0, *sizes])):
+        shards.gather(rows_B[low:high], pixels[low:high])
+        batches.append(Batch(memory[low:high], label_BL[low:high], rows_B[low:high], positions_B[low:high]))
+    return batches, memory
 
 
 class Loader:
@@ -70,31 +92,35 @@ class Loader:
         pin: bool = False,
     ) -> None:
         self.wait_seconds = 0.0
-        self._queue: queue.Queue[list[Batch] | BaseException | None] = queue.Queue(_DEPTH)
+        self._queue: queue.Queue[list[list[Batch]] | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
         self._closed = threading.Event()
+        sample_bytes = shards.dtype.itemsize * math.prod(shards.index.sample_shape)
+        step_bytes = sample_bytes * math.ceil(sampler.global_batch / world_size)
+        num_steps = max(1, min(_MOST_STEPS, _CHUNK_BYTES // step_bytes))
         # Memory is used again: the page faults of fresh memory cost as much as gathering. One slot is being filled,
         # one is in use, the others wait in the queue. Pinned memory is torch's own to use again: only it knows when
         # the device has read it.
-        slots: list[dict[int, Tensor]] = [{} for _ in range(_DEPTH + 2)]
+        slots: list[Tensor | None] = [None] * (_CHUNKS_AHEAD + 2)
 
-        def read(step: int) -> list[Batch]:
-            positions = sampler.positions(step, rank, world_size)
+        def read(chunk: int, steps: range) -> list[list[Batch]]:
+            positions_of = [sampler.positions(step, rank, world_size) for step in steps]
+            positions = np.concatenate(positions_of)
+            sizes = [
+                len(one) * (i + 1) // accumulate - len(one) * i // accumulate
+                for one in positions_of
+                for i in range(accumulate)
+            ]
+            slot = chunk % len(slots)
             rows = sampler.rows_at(positions)
-            slot, batches = slots[step % len(slots)], []
-            cuts = [len(rows) * i // accumulate for i in range(accumulate + 1)]
-            for number, (low, high) in enumerate(pairwise(cuts)):
-                at = low + np.argsort(rows[low:high], kind="stable")
-                used = slot.get(number)
-                batch = read_batch(shards, labels_NL, rows[at], positions[at], pin=pin, memory=used)
-                if not pin:
-                    slot[number] = batch.image_BCHW
-                batches.append(batch)
-            return batches
+            batches, memory = read_batches(shards, labels_NL, rows, positions, sizes, pin=pin, memory=slots[slot])
+            if not pin:
+                slots[slot] = memory
+            return [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
 
         def read_ahead() -> None:
             try:
-                for step in range(first_step, end_step):
-                    if not self._put(read(step)):
+                for chunk, first in enumerate(range(first_step, end_step, num_steps)):
+                    if not self._put(read(chunk, range(first, min(end_step, first + num_steps)))):
                         return
                 self._put(None)
             except BaseException as error:  # Raised again where the batch is asked for.
@@ -113,7 +139,7 @@ class Loader:
                 return
             if isinstance(item, BaseException):
                 raise item
-            yield item
+            yield from item
 
     def __enter__(self) -> Loader:
         return self
@@ -128,7 +154,7 @@ class Loader:
         self._closed.set()
         self._thread.join()
 
-    def _put(self, item: list[Batch] | BaseException | None) -> bool:
+    def _put(self, item: list[list[Batch]] | BaseException | None) -> bool:
         while not self._closed.is_set():
             try:
                 self._queue.put(item, timeout=0.1)

@@ -94,7 +94,7 @@ class ShardSet:
                 shard = int(shard_of[low])
                 local = rows[low:high] - self.start[shard]
                 # mode="clip" lets take write without a buffer of its own; the rows are in range.
-                np.take(self._shard(shard), local, axis=0, out=out[low:high], mode="clip")
+                self._shard(shard).take(local, 0, out[low:high], "clip")
 
     def _shard(self, k: int) -> NDArray[Any]:
         pixels = self._open.get(k)
