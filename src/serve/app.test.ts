@@ -328,6 +328,31 @@ test('a caller that hangs up in the middle of an upload gives its place back', a
   })
 })
 
+for (const [what, limits, contentType] of [
+  ['stalls', { idleMs: 100 }, 'image/png'],
+  ['of a form stalls', { idleMs: 100 }, 'multipart/form-data; boundary=b'],
+  ['is not whole in time', { arrivalMs: 100 }, 'image/png'],
+] as const)
+  test(`an upload that ${what} is answered 408, and its place is given back`, () =>
+    withApp({ maxRequests: 1, ...limits }, async (app) => {
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = app.server.address() as AddressInfo
+      const head = `POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: ${contentType}\r\ncontent-length: 1000000\r\n\r\nabc`
+      const told = await new Promise<string>((resolve) => {
+        let got = ''
+        const socket = connect(port, '127.0.0.1', () => socket.write(head))
+        socket.on('data', (bytes) => {
+          got += String(bytes)
+        })
+        socket.on('close', () => resolve(got))
+      })
+      const [line, body] = told.split('\r\n\r\n') as [string, string]
+      assert.match(line, /^HTTP\/1.1 408 /)
+      assert.equal(ServeError.parse(JSON.parse(body)).code, 'timeout')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.equal((await app.inject(post('/v1/predict', raw(png)))).statusCode, 200)
+    }))
+
 test('health is separate from readiness: a stopping server is alive but not ready', async () => {
   let stopping = false
   await withApp({ isStopping: () => stopping }, async (app) => {

@@ -14,6 +14,7 @@ import { batching } from './batching.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
 import { openapi } from './openapi.ts'
 import { pageFiles } from './page.ts'
+import { watchUpload } from './upload_watch.ts'
 import { announcedBytes, readUploads } from './uploads.ts'
 
 export interface AppOptions {
@@ -27,6 +28,10 @@ export interface AppOptions {
   maxRequests?: number
   maxBatch?: number
   batchWaitMs?: number
+  /** An upload of which nothing arrives for so long is answered 408. */
+  idleMs?: number
+  /** Time for a whole request to arrive; half of it for the headers. Later is 408. */
+  arrivalMs?: number
   /** Called with each log record: no file name, no query, no header of the caller's. */
   log?: (record: LogRecord) => void
   /** True once the server drains: it then answers readiness with 503. */
@@ -62,19 +67,31 @@ declare module 'fastify' {
 }
 
 export const NOTICE = 'Research use, not a diagnosis.'
-const DEFAULTS = { maxBodyBytes: 64e6, maxFiles: 64, maxRequests: 64, maxBatch: 8, batchWaitMs: 2 }
+const DEFAULTS = {
+  maxBodyBytes: 64e6,
+  maxFiles: 64,
+  maxRequests: 64,
+  maxBatch: 8,
+  batchWaitMs: 2,
+  idleMs: 10_000,
+  arrivalMs: 120_000,
+}
 /** Sixteen radiographs of 6 megapixels at a time, or one larger one. */
 const DECODED_BYTES = 96e6
 
 /** The HTTP server around model packages: a thin skin of `src/package`; listening is the caller's. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { models, version, log, maxBodyBytes, maxFiles, maxRequests, maxBatch, batchWaitMs } = {
-    ...DEFAULTS,
-    ...options,
-  }
+  const { models, version, log, ...more } = { ...DEFAULTS, ...options }
+  const { maxBodyBytes, maxFiles, maxRequests, maxBatch, batchWaitMs, idleMs, arrivalMs } = more
   const limits: Limits = { maxBodyBytes, maxFiles }
   const app = Fastify({
     bodyLimit: maxBodyBytes,
+    requestTimeout: arrivalMs,
+    http: {
+      requestTimeout: arrivalMs,
+      headersTimeout: arrivalMs / 2,
+      connectionsCheckingInterval: Math.min(5_000, arrivalMs / 4),
+    },
     logger: false,
     genReqId: () => randomUUID(),
     // A caller's own id could carry a patient's.
@@ -149,7 +166,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       throw new HttpError(503, 'busy', 'The server is at its limit. Try again in a second.', {
         'retry-after': '1',
       })
-    reply.raw.once('close', () => admission.leave(bytes))
+    const endWatch = watchUpload(request.raw, idleMs, () => sendError(tooLate(), request, reply))
+    reply.raw.once('close', () => {
+      endWatch()
+      admission.leave(bytes)
+    })
   }
 
   app.post<{ Querystring: { model?: string | string[] } }>(
@@ -210,16 +231,20 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new HttpError(431, 'headers_too_large', 'The headers of the request are too large.')
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? new HttpError(408, 'timeout', 'The request did not arrive in time.')
+        ? tooLate()
         : new HttpError(400, 'malformed', 'This is no HTTP request.')
   const body: ServeError = { error: message, code, request_id: randomUUID() }
   const text = JSON.stringify(body)
+  // A caller that never ends its side would otherwise keep what it holds.
+  socket.once('finish', () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nx-request-id: ${body.request_id}\r\n` +
       `x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${text}`,
   )
 }
+
+const tooLate = () => new HttpError(408, 'timeout', 'The request did not arrive in time.')
 
 function startAnswer(request: FastifyRequest, reply: FastifyReply): void {
   request.note = {}
@@ -235,7 +260,7 @@ function sendError(told: HttpError, request: FastifyRequest, reply: FastifyReply
   request.note.code = told.code
   const body: ServeError = { error: told.message, code: told.code, request_id: request.id }
   // What is left of a refused upload is not read: the connection cannot be used again.
-  if (told.status === 413 || told.status === 503) reply.header('connection', 'close')
+  if ([408, 413, 503].includes(told.status)) reply.header('connection', 'close')
   return reply.code(told.status).headers(told.headers).send(body)
 }
 

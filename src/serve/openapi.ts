@@ -28,6 +28,7 @@ export function openapi(models: readonly string[], version: string, limits: Limi
       200: json('Scores, decisions and warnings, in the order of the files', 'PredictResult'),
       400: json('No image in the request, or several models named', 'ServeError'),
       404: json('No such model; those served are listed', 'ServeError'),
+      408: json('The upload stalled, or took too long to arrive', 'ServeError'),
       413: json('Too large, or too many files', 'ServeError'),
       415: json('Another kind of body', 'ServeError'),
       422: json('None of the files could be scored; `failed` says why', 'PredictResult'),
