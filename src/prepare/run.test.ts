@@ -11,6 +11,7 @@ import { readSafetensors } from '../storage/safetensors.ts'
 import { lockFolder } from './folder_lock.ts'
 import { ShardError, verifyShards } from './repair.ts'
 import { storedCases } from './shard_set.ts'
+import { pixelStatistics } from './statistics.ts'
 import {
   digestPixels,
   digestSet,
@@ -330,14 +331,53 @@ test('a shard that is missing or cut short is made again, the others are not', a
   assert.deepEqual(await readdir(join(work, 'prepared')), [set.split('/').at(-1), 'private'])
 })
 
-test('a damaged list of cases cannot be mended: the set is named, with what to do', async () => {
+for (const file of ['report.json', 'cases.jsonl', 'sums.safetensors'])
+  test(`a ${file} of a shard that is cut short or has a flipped bit is made again`, async () => {
+    const work = workFolder()
+    const { dir: set, split } = await prepareSmall(smallRecipe(root), work)
+    const sound = await digestSet(set)
+    for (const name of ['00000', '00002']) {
+      const path = join(set, `shards/${name}.${file}`)
+      if (name === '00000') await truncate(path, 10)
+      else {
+        const bytes = await readFile(path)
+        bytes[bytes.length - 6]! ^= 64
+        await writeFile(path, bytes)
+      }
+    }
+    const again = await prepareSmall(smallRecipe(root), work)
+    assert.equal(again.result.repaired, 2)
+    assert.deepEqual(again.split, split)
+    assert.deepEqual(await digestSet(set), sound)
+  })
+
+test('statistics are not taken from sums that their checksum does not fit', async () => {
+  const { dir: set, index } = await prepareSmall(smallRecipe(root), workFolder())
+  const path = join(set, 'shards/00001.sums.safetensors')
+  const bytes = await readFile(path)
+  bytes[bytes.length - 2]! ^= 64
+  await writeFile(path, bytes)
+  await assert.rejects(
+    pixelStatistics(set, index),
+    (error) => error instanceof UserError && error.message.includes(path) && /--verify/.test(error.message),
+  )
+})
+
+test('a shard that its sources no longer make is named with what is damaged, and what to do', async () => {
   const work = workFolder()
   const { dir: set } = await prepareSmall(smallRecipe(root), work)
-  await truncate(join(set, 'shards/00000.cases.jsonl'), 10)
+  for (const name of ['00000', '00001']) await rm(join(set, `shards/${name}.cases.jsonl`))
+  await truncate(join(set, 'shards/00002.cases.jsonl'), 10)
+  const index = JSON.parse(await readFile(join(set, 'index.json'), 'utf8'))
+  index.shards[0].sha256 = '0'.repeat(64)
+  await writeFile(join(set, 'index.json'), JSON.stringify(index))
   await assert.rejects(
     prepareSmall(smallRecipe(root), work),
     (error) =>
-      error instanceof UserError && error.message.includes(set) && /delete that folder/.test(error.message),
+      error instanceof UserError &&
+      error.message.includes(set) &&
+      error.message.includes('00000.cases.jsonl is missing') &&
+      /delete that folder/.test(error.message),
   )
 })
 

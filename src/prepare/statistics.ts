@@ -4,9 +4,11 @@ import { UserError } from '../schema/errors.ts'
 import type { InputNormalization, PreprocessSpec } from '../schema/preprocess.ts'
 import type { PrepareConfig } from '../schema/recipe.ts'
 import type { ShardIndex } from '../schema/shard_set.ts'
-import { readSafetensors } from '../storage/safetensors.ts'
+import { readBytes, sha256 } from '../storage/local.ts'
+import { readSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { shardFiles } from './shard_layout.ts'
 import { nameOf } from './shard_set.ts'
+import { readReport } from './staging.ts'
 
 /** Per channel, in 0..1. */
 export interface Statistics {
@@ -18,7 +20,7 @@ export interface Statistics {
  * Mean and standard deviation of stored pixels from the shards' sums; no pixel is read.
  *
  * @param isIncluded by position in shard order
- * @throws {UserError} if no case is included
+ * @throws {UserError} if no case is included, or a file of sums is not the one that was written with its shard
  */
 export async function pixelStatistics(
   dir: string,
@@ -31,7 +33,7 @@ export async function pixelStatistics(
   let cases = 0
   let position = 0
   for (const shard of index.shards) {
-    const sums = await readSafetensors(join(dir, shardFiles(nameOf(shard.file)).sums))
+    const sums = await readSums(dir, nameOf(shard.file))
     for (let row = 0; row < shard.num_cases; row++) {
       if (!isIncluded(position++)) continue
       cases++
@@ -49,6 +51,18 @@ export async function pixelStatistics(
     mean: means.map((mean) => (mean + offset) * scale),
     std: means.map((mean, c) => Math.sqrt(Math.max(0, square[c]! / pixels - mean * mean)) * scale),
   }
+}
+
+/** A file of sums after its checksum: a flipped bit would make a mean of anything, and nobody would notice. */
+async function readSums(dir: string, name: string): Promise<Record<string, Tensor>> {
+  const path = join(dir, shardFiles(name).sums)
+  const bytes = await readBytes(path)
+  if (sha256(bytes) !== (await readReport(dir, name))?.shard?.sums_sha256)
+    throw new UserError(
+      `This file is damaged: its SHA-256 is not the one in ${shardFiles(name).report}.\n  at: ${path}\n` +
+        '  do: run "fiducial prepare --verify" on the recipe; it makes damaged shards again and leaves the others.',
+    )
+  return readSafetensors(bytes, path)
 }
 
 /**
