@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { preprocess } from '../imaging/preprocess.ts'
+import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
 import { sha256 } from '../storage/local.ts'
 import { hasPassed, type RealCase } from './certify.ts'
+import { readGolden } from './golden.ts'
 import { loadPackage } from './load.ts'
 import { makePhantoms } from './phantoms.ts'
 import { readPackage } from './read.ts'
@@ -207,6 +209,20 @@ test('verifying finds validation files by their hash; an absent one fails', asyn
   byHash.delete(validation[0]!.file_sha256)
   const missing = await verifyCertificate(await readPackage(dir), { findFile, served })
   assert.deepEqual(failing(missing.checks), ['validation_files_absent'])
+})
+
+test('a golden.json that is cut short is one damaged file, and named', async () => {
+  const { dir } = await tiny()
+  await writeFile(join(dir, 'golden/golden.json'), '{"inputs": [')
+  const cut = await readPackage(dir)
+  const { passed, checks } = await verifyCertificate(cut, { findFile: null, served })
+  assert.equal(passed, false)
+  assert.ok(failing(checks).includes('damaged_files'))
+  assert.match(cut.damage.join('\n'), /golden\.json is corrupt/)
+  await assert.rejects(
+    readGolden(dir),
+    (error) => error instanceof UserError && /golden\.json is not JSON/.test(error.message),
+  )
 })
 
 test('no checks at all is no certificate', () => assert.equal(hasPassed([]), false))

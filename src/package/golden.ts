@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import { Golden, type ModelPackage } from '../schema/model_package.ts'
-import { parse } from '../schema/parse.ts'
 import type { PreprocessSpec } from '../schema/preprocess.ts'
 import { makeFolder, readBytes, sha256 } from '../storage/local.ts'
 import { encodeSafetensors, readSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { score } from './infer.ts'
 import { makePhantoms } from './phantoms.ts'
+import { readJson } from './read.ts'
 
 /** Stored units that decoders of a lossy format may differ by on another platform. */
 const LOSSY_TOLERANCE = 2
@@ -96,7 +96,7 @@ export async function writeGolden(
 export async function readGolden(packageDir: string): Promise<GoldenCase[]> {
   const dir = join(packageDir, 'golden')
   const where = join(dir, 'golden.json')
-  const golden = parse(Golden, JSON.parse(new TextDecoder().decode(await readBytes(where))), where)
+  const golden = readJson(Golden, new TextDecoder().decode(await readBytes(where)), where)
   return Promise.all(
     golden.inputs.map(async ({ file, tolerance, tensor, tensor_sha256, logits, scores }) => {
       const image = (await readSafetensors(join(dir, tensor))).image

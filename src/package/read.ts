@@ -101,7 +101,8 @@ export async function findDamage({ dir, model: { files } }: PackageManifest): Pr
   return damage
 }
 
-function readJson<S extends z.ZodType>(schema: S, text: string, where: string): z.output<S> {
+/** @throws {UserError} naming the file when it is not JSON or not of the schema */
+export function readJson<S extends z.ZodType>(schema: S, text: string, where: string): z.output<S> {
   let value: unknown
   try {
     value = JSON.parse(text)
