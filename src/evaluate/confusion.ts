@@ -28,10 +28,11 @@ export function whyUndefined(
   counts: { positive: number; negative: number; isDecided: boolean },
 ): string {
   if (counts.positive + counts.negative === 0) return 'no labelled cases'
-  if (name !== 'specificity' && name !== 'accuracy' && counts.positive === 0) return 'no positive cases'
+  const needsPositive = !['specificity', 'accuracy', 'precision'].includes(name)
+  if (needsPositive && counts.positive === 0) return 'no positive cases'
   if (['specificity', 'balanced_accuracy', 'auroc'].includes(name) && counts.negative === 0)
     return 'no negative cases'
-  return counts.isDecided ? 'no case is called positive' : 'no operating point'
+  return counts.isDecided ? 'nothing is called positive' : 'no operating point'
 }
 
 /**

@@ -4,6 +4,7 @@ import { Evaluation, type Metric } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
 import { evaluatePredictions } from './evaluate.ts'
 import { madePredictions, optionsFor, seededNumbers } from './predictions_fixture.ts'
+import { groupsOf } from './subgroups.ts'
 
 const prediction = (
   i: number,
@@ -145,8 +146,14 @@ test('no case called positive leaves precision undefined and F1 zero', () => {
     madePredictions({ cases: 50, patients: 50, labels: ['nodule'], seed: 8 }),
     optionsFor(['nodule'], { operating_points: { nodule: point } }),
   ).per_label.nodule!
-  assert.deepEqual(precision, { value: null, reason: 'no case is called positive' })
+  assert.deepEqual(precision, { value: null, reason: 'nothing is called positive' })
   assert.equal(f1.value, 0)
+  const healthy = evaluatePredictions(
+    [prediction(0, 0, 0.2), prediction(1, 0, 0.4)],
+    optionsFor(['nodule'], { operating_points: { nodule: point } }),
+  ).per_label.nodule!
+  assert.deepEqual(healthy.precision, { value: null, reason: 'nothing is called positive' })
+  assert.deepEqual(healthy.sensitivity, { value: null, reason: 'no positive cases' })
 })
 
 test('multi-class decides by the highest score and counts a confusion matrix', () => {
@@ -205,7 +212,7 @@ test('subgroups carry counts of cases and patients, and numbers are cut at their
   const sex = subgroups.filter(({ attribute }) => attribute === 'sex')
   assert.deepEqual(
     sex.map(({ value }) => value),
-    ['F', 'M', 'unknown'],
+    ['F', 'M', '(missing)'],
   )
   assert.equal(
     sex.reduce((sum, { cases }) => sum + cases, 0),
@@ -215,6 +222,20 @@ test('subgroups carry counts of cases and patients, and numbers are cut at their
   assert.equal(age.length, 4)
   assert.match(age[0]!.value, /^below /)
   for (const { cases } of age) assert.ok(cases > 30)
+})
+
+test('a cell that says unknown is a group of its own beside the cases without the attribute', () => {
+  const predictions = madePredictions({ cases: 30, patients: 30, labels: ['nodule'], seed: 9 })
+  for (const [i, p] of predictions.entries()) p.attributes.sex = ['F', 'unknown', null][i % 3]!
+  const { groups } = groupsOf(predictions, 'sex')
+  assert.deepEqual(
+    groups.map(({ value, cases }) => [value, cases.length]),
+    [
+      ['F', 10],
+      ['unknown', 10],
+      ['(missing)', 10],
+    ],
+  )
 })
 
 test('a subgroup is measured as if it were alone', () => {

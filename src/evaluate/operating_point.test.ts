@@ -52,6 +52,16 @@ test('bounds that no threshold meets give the nearest one, marked as not attaine
   assert.ok(point.threshold > 0 && point.threshold < 1)
 })
 
+test('a bound that is met but for rounding is met', () => {
+  // Sensitivity 6 of 10 and specificity 7 of 10: 0.6 + 0.7 - 1 is 0.29999999999999993.
+  const called = (n: number, of: number) => Array.from({ length: of }, (_, i) => (i < n ? 0.9 : 0.1))
+  const ranking = ranked([...called(6, 10), ...called(3, 10)], [...Array(10).fill(1), ...Array(10).fill(0)])
+  const point = chooseOperatingPoint(ranking, { maximize: 'sensitivity', subject_to: { youden: 0.3 } })
+  assert.deepEqual(point, { threshold: 0.5, cut: 9, attained: true })
+  const above = chooseOperatingPoint(ranking, { maximize: 'sensitivity', subject_to: { youden: 0.3001 } })
+  assert.equal(above.attained, false)
+})
+
 test('calling everything positive is a threshold below the lowest score', () => {
   const point = chooseOperatingPoint(ranked([0.2, 0.6], [1, 0]), {
     maximize: 'specificity',

@@ -35,7 +35,7 @@ export function chooseOperatingPoint(ranking: Ranking, rule: Rule): ChosenThresh
   let best: (ChosenThreshold & { rank: readonly number[] }) | null = null
   for (const candidate of candidates(ranking)) {
     const shortfall = bounds.reduce(
-      (sum, [name, least]) => sum + Math.max(0, least - thresholdMetric(name, candidate.counts)),
+      (sum, [name, least]) => sum + lack(least, thresholdMetric(name, candidate.counts)),
       0,
     )
     const rank = [
@@ -51,6 +51,14 @@ export function chooseOperatingPoint(ranking: Ranking, rule: Rule): ChosenThresh
   const { threshold, cut, attained } = best!
   return { threshold, cut, attained }
 }
+
+/** How much is lacking; what rounding alone can make (0.6 + 0.7 - 1 is 0.2999…) is no lack. */
+function lack(least: number, value: number): number {
+  return value >= least - ROUNDING ? 0 : least - value
+}
+
+/** Far above the rounding of a few sums and quotients, far below what one case changes. */
+const ROUNDING = 1e-12
 
 /** An undefined metric counts as 0: a rule never prefers it. Youden's index is sensitivity + specificity - 1. */
 function thresholdMetric(name: ThresholdMetric, counts: Confusion): number {

@@ -9,12 +9,14 @@ export interface Group {
 
 /** An attribute with more distinct words than this is an identifier, not a grouping. */
 export const MOST_GROUPS = 20
+/** The group of cases without the attribute. */
+const MISSING = '(missing)'
 /** Numbers with more distinct values than this are cut into quarters. */
 const MOST_NUMBERS = 8
 
 /**
  * Cases by the value of an attribute. Numbers with many values (age) are cut at their quartiles; cases without the
- * attribute form the group `unknown`. Of more than 20 words the 20 most frequent are kept; `dropped` counts the rest.
+ * attribute form the group `(missing)`, which a cell that says `unknown` is not in. Of more than 20 words the 20 most frequent are kept; `dropped` counts the rest.
  */
 export function groupsOf(
   predictions: readonly Prediction[],
@@ -33,14 +35,15 @@ export function groupsOf(
   }
   const kept = [...members].sort((a, b) => b[1].length - a[1].length).slice(0, MOST_GROUPS)
   kept.sort((a, b) => (isNumeric ? numbers[a[1][0]!]! - numbers[b[1][0]!]! : a[0] < b[0] ? -1 : 1))
-  if (missing.length > 0 && members.size > 0) kept.push(['unknown', missing])
+  if (missing.length > 0 && members.size > 0) kept.push([MISSING, missing])
   return {
     groups: kept.map(([value, cases]) => ({ attribute, value, cases: Int32Array.from(cases) })),
     dropped: Math.max(0, members.size - MOST_GROUPS),
   }
 }
 
-const isMissing = (value: string | number | null): boolean => value === null || value === ''
+const isMissing = (value: string | number | null): boolean =>
+  value === null || value === '' || value === MISSING
 
 function asNumber(value: string | number | null): number | null {
   if (isMissing(value)) return null
