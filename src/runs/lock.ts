@@ -53,10 +53,22 @@ export async function releaseLock(runDir: string): Promise<void> {
   if (lock?.pid === process.pid) await writeLock(runDir, { ...lock, pid: 0 })
 }
 
+/**
+ * @throws {UserError} when the file is damaged
+ */
 export async function readLock(runDir: string): Promise<RunLock | null> {
   const path = join(runDir, RUN_FILES.lock)
   const text = await readTextIfExists(path)
-  return text === null ? null : parse(RunLock, JSON.parse(text), path)
+  if (text === null) return null
+  try {
+    return parse(RunLock, JSON.parse(text), path)
+  } catch (cause) {
+    throw new UserError(
+      `${path} is damaged: ${(cause as Error).message}\n` +
+        '  do: see that no training writes this run any more, then delete that file.',
+      { cause },
+    )
+  }
 }
 
 /**

@@ -1,11 +1,12 @@
 import { basename, join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
-import { CheckpointPointer, RunConfig, type RunEvent } from '../schema/run.ts'
+import { type CheckpointPointer, RunConfig, type RunEvent } from '../schema/run.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import { eventsOf, readEvents } from './events.ts'
 import { RUN_FILES } from './folder.ts'
 import { isWriterAlive, readLock } from './lock.ts'
+import { readPointer } from './pointers.ts'
 
 /** `interrupted`: it ended without a word, as after a kill or a power cut. */
 export type RunStatus =
@@ -42,7 +43,7 @@ export interface RunRecord {
  */
 export async function readRun(dir: string): Promise<RunRecord> {
   const absolute = resolve(dir)
-  const config = await readJson(join(absolute, RUN_FILES.config), RunConfig)
+  const config = await readConfig(join(absolute, RUN_FILES.config))
   if (config === null)
     throw new UserError(
       `There is no run in ${dir}: it has no ${RUN_FILES.config}.\n` +
@@ -50,16 +51,23 @@ export async function readRun(dir: string): Promise<RunRecord> {
     )
   const eventsPath = join(absolute, RUN_FILES.events)
   const { events, damaged } = readEvents((await readTextIfExists(eventsPath)) ?? '')
-  const best = await readJson(join(absolute, RUN_FILES.best), CheckpointPointer)
-  const latest = await readJson(join(absolute, RUN_FILES.latest), CheckpointPointer)
-  const lock = await readLock(absolute)
+  const best = await readPointer(absolute, 'best')
+  const latest = await readPointer(absolute, 'latest')
+  const damage = damaged.length === 0 ? [] : [damagedLines(damaged)]
+  const lock = await readLock(absolute).catch((error) => {
+    if (!(error instanceof UserError)) throw error
+    damage.push(
+      `${RUN_FILES.lock} is damaged: whether a process writes the run cannot be told. Weights and metrics do not depend on it.`,
+    )
+    return null
+  })
   const isRunning = lock !== null && (await isWriterAlive(lock))
   return {
     dir: absolute,
     id: basename(absolute),
     config,
     events,
-    damage: damaged.length === 0 ? [] : [damagedLines(damaged)],
+    damage,
     status: runStatus(events, isRunning),
     step: Math.max(eventsOf(events, 'step').at(-1)?.step ?? 0, latest?.step ?? 0),
     totalSteps: events.findLast((e) => e.type === 'start')?.total_steps ?? null,
@@ -86,7 +94,7 @@ function damagedLines(lines: readonly number[]): string {
   )
 }
 
-async function readJson<S extends Parameters<typeof parse>[0]>(path: string, schema: S) {
+async function readConfig(path: string): Promise<RunConfig | null> {
   const text = await readTextIfExists(path)
   if (text === null) return null
   let value: unknown
@@ -94,11 +102,10 @@ async function readJson<S extends Parameters<typeof parse>[0]>(path: string, sch
     value = JSON.parse(text)
   } catch (cause) {
     throw new UserError(
-      `${path} is damaged: ${(cause as Error).message}\n  do: start another run with --new.`,
-      {
-        cause,
-      },
+      `${path} is damaged: ${(cause as Error).message}\n` +
+        '  do: put it back from a copy, or start another run with --new.',
+      { cause },
     )
   }
-  return parse<S>(schema, value, path)
+  return parse(RunConfig, value, path)
 }

@@ -8,6 +8,7 @@ import { createRunFolder, writeRun } from './create.ts'
 import { EventTail, eventsOf, parseEvents, settleEvents } from './events.ts'
 import { differences, findRun, listRuns } from './list.ts'
 import { readLock, releaseLock, takeLock } from './lock.ts'
+import { repairPointers } from './pointers.ts'
 import { codeChange } from './provenance.ts'
 import { isFinished, readRun } from './read.ts'
 import { exampleConfig, exampleId } from './testing/example_config.ts'
@@ -53,6 +54,32 @@ test('a folder without run.json is no run, and the message says so', async () =>
 test('a damaged run.json names the file', async () => {
   await writeFile(join(dir, 'run.json'), '{"format": 1,')
   await assert.rejects(readRun(dir), /run\.json is damaged/)
+})
+
+test('a damaged lock is a warning to a reader, and named to a writer', async () => {
+  await writeRun(dir, '', exampleConfig())
+  await writeFile(join(dir, 'lock.json'), '{"gen')
+  assert.match((await readRun(dir)).damage.join(), /lock\.json is damaged/)
+  await assert.rejects(takeLock(dir, new Date()), { name: 'UserError', message: /lock\.json is damaged/ })
+})
+
+test('a damaged pointer is named, and written again from the newest checkpoint', async () => {
+  await writeRun(dir, '', exampleConfig())
+  const best = { step: 2, epoch: 1, folder: 'step-00000002', metrics: { auroc_mean: 0.9 } }
+  for (const step of [2, 4]) {
+    const folder = join(dir, 'checkpoints', `step-0000000${step}`)
+    await mkdir(folder, { recursive: true })
+    const state = { step, epoch: step / 2, metrics: {}, best, early_stopped: false }
+    await writeFile(join(folder, 'state.json'), JSON.stringify(state))
+  }
+  for (const text of ['{"step"', '{"step": 3}']) {
+    for (const name of ['best', 'latest']) await writeFile(join(dir, 'checkpoints', `${name}.json`), text)
+    await assert.rejects(readRun(dir), { name: 'UserError', message: /best\.json is damaged.*--run-dir/s })
+    assert.deepEqual(await repairPointers(dir), ['checkpoints/best.json', 'checkpoints/latest.json'])
+    const run = await readRun(dir)
+    assert.deepEqual([run.best, run.latest?.folder], [best, 'step-00000004'])
+  }
+  assert.deepEqual(await repairPointers(dir), [])
 })
 
 test('the last line for a step wins, as after a restart', () => {

@@ -12,6 +12,7 @@ import { runsFolder } from '../runs/folder.ts'
 import { releaseLock, takeLock } from '../runs/lock.ts'
 import { type ResolvedModel, resolveModel, writeModelSource } from '../runs/model.ts'
 import { findRunToContinue, makeRunFolder, type OpenOptions } from '../runs/open.ts'
+import { repairPointers } from '../runs/pointers.ts'
 import { codeChange, readProvenance } from '../runs/provenance.ts'
 import { isFinished, type RunRecord, readRun } from '../runs/read.ts'
 import { resolveRunConfig, withProbe } from '../runs/resolve.ts'
@@ -71,6 +72,9 @@ export async function trainPrepared(
   const provenance = await readProvenance(PROJECT_ROOT, io.now())
   const wanted = resolveRunConfig(recipe, loaded.hash, prepared, model.model, provenance)
   const where = { ...options, parent: options.parent ?? runsFolder() }
+  if (where.runDir !== undefined)
+    for (const file of await repairPointers(where.runDir))
+      io.log(`${file} was damaged: written again from the newest checkpoint.`)
   const existing = await findRunToContinue(wanted, where)
   if (existing !== null && isFinished(existing.status)) {
     await keepRecipe(existing.dir, loaded.text)
