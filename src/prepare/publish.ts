@@ -152,7 +152,9 @@ export function tooManyQuarantined(
   allowed: number,
   list: string,
 ): AttentionError {
-  const shown = quarantined.slice(0, 5).map(({ case_id, reason }) => `  ${case_id}: ${reason.split('\n')[0]}`)
+  const shown = quarantined
+    .slice(0, 5)
+    .map((one) => `  ${one.case_id}${named(one)}: ${one.reason.split('\n')[0]}`)
   if (quarantined.length > shown.length) shown.push(`  … and ${quarantined.length - shown.length} more`)
   return new AttentionError(
     `${quarantined.length} ${quarantined.length === 1 ? 'case' : 'cases'} could not be read; at most ${Math.floor(allowed)} may be (data.max_quarantined). ` +
@@ -161,3 +163,6 @@ export function tooManyQuarantined(
       'or raise data.max_quarantined.',
   )
 }
+
+/** The file where the case's name does not tell it. */
+const named = ({ case_id, file }: Quarantined) => (file.includes(case_id) ? '' : ` (${file})`)

@@ -3,6 +3,7 @@ import { resolveSpec } from '../imaging/resolve_spec.ts'
 import { UserError } from '../schema/errors.ts'
 import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
 import type { ShardReport, StagedSource, StagingPlan } from '../schema/staging.ts'
+import { count } from '../sources/source_data.ts'
 import { freeBytes, readBytes } from '../storage/local.ts'
 import type { PrepareRequest } from './request.ts'
 import { planShards, shardName } from './shard_layout.ts'
@@ -102,10 +103,11 @@ export interface MakeOptions {
 export async function makeMissing(jobs: readonly ShardJob[], options: MakeOptions): Promise<number> {
   const { staging, root, plan, log } = options
   const missing: ShardJob[] = []
-  for (const job of jobs) if ((await finishedShard(staging, job, root)) === null) missing.push(job)
+  for (const job of jobs)
+    if ((await finishedShard(staging, job, root, { retryUnread: true })) === null) missing.push(job)
   const total = missing.reduce((sum, job) => sum + job.cases.length, 0)
   if (missing.length < jobs.length)
-    log(`Going on: ${jobs.length - missing.length} of ${jobs.length} shards are finished already.`)
+    log(`Going on: ${jobs.length - missing.length} of ${count(jobs.length, 'shard')} are finished already.`)
   if (missing.length === 0) return 0
   await checkSpace(staging, total * bytesPerSample(plan.preprocess))
 
@@ -127,7 +129,7 @@ export async function readFinished(
   root: string,
 ): Promise<(FinishedShard | null)[]> {
   const finished: (FinishedShard | null)[] = []
-  for (const job of jobs) finished.push(await finishedShard(staging, job, root))
+  for (const job of jobs) finished.push(await finishedShard(staging, job, root, { retryUnread: false }))
   return finished
 }
 
@@ -153,7 +155,7 @@ function progressLines(total: number, log: (line: string) => void): (cases: numb
     last = now
     const rate = done / ((now - start) / 1000)
     log(
-      `${done} of ${total} cases, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ` +
+      `${done} of ${count(total, 'case')}, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ` +
         `${Math.ceil((total - done) / rate)} s left`,
     )
   }

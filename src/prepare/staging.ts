@@ -3,7 +3,7 @@ import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import { ShardCase } from '../schema/shard_set.ts'
 import { ShardReport, StagedSource, StagingPlan } from '../schema/staging.ts'
-import { readTextIfExists, stampFile, writeAtomic } from '../storage/local.ts'
+import { readTextIfExists, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
 import { shardFiles } from './shard_layout.ts'
 import type { ShardJob } from './shard_writer.ts'
 
@@ -24,11 +24,15 @@ export const stagedSet = (staging: string) => join(staging, 'set')
 /**
  * A finished shard of an interrupted run, or null when it must be made again: a file is missing or torn, or a source
  * changed since.
+ *
+ * @param options `retryUnread`: a source that is there and could not be read, say on a failing network drive, is to be
+ *   tried again
  */
 export async function finishedShard(
   staging: string,
   job: ShardJob,
   root: string,
+  options: { retryUnread: boolean },
 ): Promise<{ report: ShardReport; sources: StagedSource[] } | null> {
   const report = await readReport(stagedSet(staging), job.name)
   const sources = await readStagedSources(staging, job.name)
@@ -38,10 +42,9 @@ export async function finishedShard(
     if (source.case_id !== one.case_id || source.path !== one.file) return null
     const stamp = await stampFile(join(root, one.file))
     if (stamp?.size !== source.stamp?.size || stamp?.mtime_ns !== source.stamp?.mtime_ns) return null
-    // A file that is there and could not be read, say on a failing network drive, is tried again.
-    if (source.sha256 === null && stamp !== null) return null
+    if (options.retryUnread && source.sha256 === null && stamp !== null) return null
   }
-  return (await sizesAreRight(stagedSet(staging), job.name, report)) ? { report, sources } : null
+  return (await isWhole(stagedSet(staging), job.name, report)) ? { report, sources } : null
 }
 
 /** The report of a shard, or null when the shard is not whole. */
@@ -96,14 +99,16 @@ async function readStagedSources(staging: string, name: string): Promise<StagedS
   }
 }
 
-async function sizesAreRight(dir: string, name: string, { shard }: ShardReport): Promise<boolean> {
+/** Pixels by their size; the small files beside them, from which statistics are taken, by every byte. */
+async function isWhole(dir: string, name: string, { shard }: ShardReport): Promise<boolean> {
   if (shard === null) return true
-  const files = shardFiles(name)
-  const expected = [
-    [files.tensors, shard.bytes],
-    [files.cases, shard.cases_bytes],
-    [files.sums, shard.sums_bytes],
-  ] as const
-  const found = await Promise.all(expected.map(([file]) => stampFile(join(dir, file))))
-  return expected.every(([, bytes], i) => found[i]?.size === bytes)
+  const { tensors, cases, sums } = shardFiles(name)
+  if ((await stampFile(join(dir, tensors)))?.size !== shard.bytes) return false
+  for (const [file, digest] of [
+    [cases, shard.cases_sha256],
+    [sums, shard.sums_sha256],
+  ] as const)
+    if ((await stampFile(join(dir, file))) === null || (await sha256File(join(dir, file))) !== digest)
+      return false
+  return true
 }

@@ -50,7 +50,7 @@ export async function readTextIfExists(path: string): Promise<string | null> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw explain(cause, path)
+    throw explainReading(cause, path)
   }
 }
 
@@ -75,6 +75,17 @@ export function explain(cause: unknown, path: string): unknown {
   return new UserError(`${advice[code]}\n  at: ${shortPath(path)}`, { cause })
 }
 
+/** `explain` for a file that was to be read. */
+export function explainReading(cause: unknown, path: string): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  if (code !== 'EACCES' && code !== 'EPERM') return explain(cause, path)
+  return new UserError(
+    `Permission denied: this file may not be read.\n  at: ${shortPath(path)}\n` +
+      '  do: change its permissions or those of its folder (chmod), or run as a user who may read it.',
+    { cause },
+  )
+}
+
 /** A path for a message: of more than 200 characters the middle is left out, as its end names the file. */
 export function shortPath(path: string): string {
   return path.length <= 200 ? path : `${path.slice(0, 119)}…${path.slice(-80)}`
@@ -95,7 +106,7 @@ export async function stampFile(path: string): Promise<FileStamp | null> {
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     if (code === 'ENOENT' || code === 'ENOTDIR') return null
-    throw explain(cause, path)
+    throw explainReading(cause, path)
   }
 }
 
@@ -104,7 +115,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {
-    throw explain(cause, path)
+    throw explainReading(cause, path)
   }
 }
 

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { UserError } from '../schema/errors.ts'
-import { explain, readBytes, writeAtomic } from './local.ts'
+import { explainReading, readBytes, writeAtomic } from './local.ts'
 
 /**
  * The safetensors format: 8 bytes little-endian header length, a JSON header padded with spaces to a multiple of 8,
@@ -268,7 +268,7 @@ function tensorAt(bytes: Uint8Array, entry: { dtype: Dtype; shape: number[] }): 
 }
 
 async function openForReading(path: string) {
-  return open(path, 'r').catch((cause) => Promise.reject(explain(cause, path)))
+  return open(path, 'r').catch((cause) => Promise.reject(explainReading(cause, path)))
 }
 
 const product = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
