@@ -98,11 +98,16 @@ export async function prepareSlice(
   })
 }
 
+/** `--slice` takes six digits. */
+const MOST_SLICES = 999_999
+
 /** `2/4` */
 export function parseSlice(text: string): Slice {
   const [, index, count] = (/^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []).map(Number)
   if (!index || !count || index > count)
-    throw new UserError(`--slice ${text}: expected i/n with i from 1 to n, e.g. 2/4.`)
+    throw new UserError(
+      `--slice ${text}: expected i/n with i from 1 to n and n of at most ${MOST_SLICES}, e.g. 2/4.`,
+    )
   return { index, count }
 }
 

@@ -4,7 +4,7 @@ import { CsvError } from 'csv-parse'
 import { parse } from 'csv-parse/sync'
 import { UserError } from '../schema/errors.ts'
 import { nearest } from '../schema/parse.ts'
-import { explain } from '../storage/local.ts'
+import { explainReading } from '../storage/local.ts'
 import { firstFew } from './source_data.ts'
 
 export interface Row {
@@ -27,7 +27,7 @@ export interface Table {
  * @throws {UserError} when the file is missing, not text, or a row does not fit the header
  */
 export async function readTable(path: string): Promise<Table> {
-  const bytes = await readFile(path).catch((cause) => Promise.reject(explain(cause, path)))
+  const bytes = await readFile(path).catch((cause) => Promise.reject(explainReading(cause, path)))
   return parseTable(bytes, path)
 }
 
@@ -110,7 +110,12 @@ function decodeText(bytes: Uint8Array, path: string): string {
         : 'utf-8'
   try {
     const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
-    if (!text.includes('\0')) return text
+    const nul = text.indexOf('\0')
+    if (nul < 0) return text
+    throw new UserError(
+      `${basename(path)} has a NUL byte on line ${text.slice(0, nul).split('\n').length}, which text does not hold.\n` +
+        `  in: ${path}\n  do: export the table again; if it is UTF-16 without a byte-order mark, save it as "CSV UTF-8".`,
+    )
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
   }
