@@ -7,6 +7,7 @@ multiplied into one affine map per sample. Pixels are in 0..1 here; outside the 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,13 +27,19 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.52
 
 
 def augment_batch(
-    stored_BCHW: Tensor, positions_B: Rows, config: Augment, normalization: InputNormalization, seed: int
+    stored_BCHW: Tensor,
+    positions_B: Rows,
+    config: Augment,
+    normalization: InputNormalization,
+    seed: int,
+    channel_order: Literal["rgb", "bgr"] = "rgb",
 ) -> Tensor:
     """Augment a batch of stored values.
 
     Args:
         stored_BCHW: uint8 or int16, on the training device.
         positions_B: position of each sample in the endless training sequence.
+        channel_order: of three stored channels; colours mean the same in both.
 
     Returns:
         float32 (B, C, H, W) in stored units, which the network's first node normalises as it does stored values.
@@ -42,7 +49,7 @@ def augment_batch(
     x = _move(x, u_BN, config)
     x = _shade(x, u_BN, config)
     if x.shape[1] == 3 and (config.saturation > 0 or config.hue > 0):
-        x = _tint(x, u_BN, config)
+        x = _tint(x.flip(1), u_BN, config).flip(1) if channel_order == "bgr" else _tint(x, u_BN, config)
     return x.clamp(0, 1) / normalization.scale - normalization.offset
 
 

@@ -70,7 +70,9 @@ class ShardSet:
             path = folder / shard.file
             found = path.stat().st_size if path.exists() else None
             if found != shard.bytes:
-                wrong.append(f"  {shard.file}: expected {shard.bytes} bytes, found {found or 'no file'}")
+                wrong.append(
+                    f"  {shard.file}: expected {shard.bytes} bytes, found {'no file' if found is None else found}"
+                )
         if wrong:
             raise UserError("\n".join([f"Damaged shards in {folder}:", *wrong, _PREPARE_AGAIN]))
 

@@ -1,7 +1,8 @@
 """Trains a run: one loop, read top to bottom. `python -m fiducial_engine.train --run-dir DIR --generation G`.
 
 It reads run.json and the shard set, writes events.jsonl, checkpoints and predictions/val.jsonl, and goes on from the
-newest checkpoint when there is one. The test split is never read.
+newest checkpoint when there is one. The test split is never read. Longer than other files on purpose: whoever asks what
+a step does finds all of it here, in order.
 """
 
 from __future__ import annotations
@@ -221,7 +222,12 @@ def train(
                 with watch.device("augment"):
                     stored = to_device(batch.image_BCHW, device, settings.precision)
                     image = augment_batch(
-                        stored, batch.positions_B, config.augment, config.data.normalization, settings.seed
+                        stored,
+                        batch.positions_B,
+                        config.augment,
+                        config.data.normalization,
+                        settings.seed,
+                        shards.index.preprocess.channel_order,
                     )
                     label = batch.label_BL.to(device, non_blocking=device.type == "cuda")
                 with without_sync(model, last=last):

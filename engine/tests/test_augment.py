@@ -113,3 +113,12 @@ def test_hue_leaves_grey_as_it_is_and_changes_colour() -> None:
 def test_colour_keys_leave_one_channel_alone() -> None:
     x = image(4, 1, 6, 6)
     assert torch.allclose(augmented(x, dataclasses.replace(OFF, saturation=0.5, hue=0.5)), x.float(), atol=0.01)
+
+
+def test_colours_change_alike_whichever_way_the_channels_are_stored() -> None:
+    x = image(4, 3, 8, 6)
+    tint = dataclasses.replace(OFF, saturation=0.9, hue=0.2)
+    rgb = augmented(x, tint)
+    bgr = augment_batch(x.flip(1), np.arange(4), tint, UINT8, seed=0, channel_order="bgr")
+    assert torch.allclose(bgr.flip(1), rgb, atol=1e-3)
+    assert not torch.allclose(rgb, x.float(), atol=5)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,14 @@ def test_a_label_with_one_class_only_is_warned_of_and_its_metric_is_null(tmp_pat
     assert events(run_dir, "end")[0]["status"] == "finished"
     latest = json.loads((run_dir / "checkpoints" / "latest.json").read_text())
     assert json.loads((run_dir / "checkpoints" / "best.json").read_text())["step"] == latest["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_a_compiled_network_learns_the_same(tmp_path: Path, data: dict[str, Any]) -> None:
+    plain = events(trained(tmp_path / "plain", data), "validation")[-1]["metrics"]
+    compiled = events(trained(tmp_path / "compiled", data, train__compile=True), "validation")[-1]["metrics"]
+    assert compiled == pytest.approx(plain, abs=0.02)
 
 
 def test_without_a_validation_split_the_newest_checkpoint_is_the_best(tmp_path: Path) -> None:
