@@ -20,6 +20,7 @@ function mistakeOf(changes: object): string {
 
 test('a mistake says where, what is expected and what was found, in plain words', () => {
   const told: [object, string][] = [
+    [{ train: { seed: 1e20 } }, 'train.seed: expected at most 4294967295, found 100000000000000000000'],
     [{ train: { epochs: 0 } }, 'train.epochs: expected more than 0, found 0'],
     [{ augment: { flip_x: 3 } }, 'augment.flip_x: expected at most 1, found 3'],
     [{ train: { lr: Number.NaN } }, 'train.lr: expected a number, found NaN'],

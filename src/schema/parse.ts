@@ -64,8 +64,14 @@ function unwrapped(schema: z.ZodType): Def {
 }
 
 function explainIssues(issues: readonly z.core.$ZodIssue[], root: z.ZodType, value: unknown): string[] {
-  return issues.flatMap((issue) => explainIssue(issue, [], root, value))
+  return issues
+    .filter((issue, i) => !issues.slice(i + 1).some((later) => isSameBound(issue, later)))
+    .flatMap((issue) => explainIssue(issue, [], root, value))
 }
+
+/** A whole number past 2^53 breaks that bound and its own, which comes later. */
+const isSameBound = (a: z.core.$ZodIssue, b: z.core.$ZodIssue) =>
+  (a.code === 'too_big' || a.code === 'too_small') && a.code === b.code && name(a.path) === name(b.path)
 
 function explainIssue(
   issue: z.core.$ZodIssue,

@@ -23,10 +23,18 @@ export function readYaml(text: string, where: string): unknown {
     if (problem?.message.startsWith('Maximum call stack')) throw new RangeError()
     if (problem)
       throw new SchemaError(`${where} is not YAML: ${problem.message.trimEnd()}`, { cause: problem })
-    return document.toJS({ maxAliasCount: 100 }) as unknown
+    const value: unknown = document.toJS({ maxAliasCount: 100 })
+    if (holdsItself(value))
+      throw new SchemaError(`${where}: an alias (*name) stands inside the anchor (&name) that it repeats.`)
+    return value
   } catch (cause) {
     if (cause instanceof SchemaError) throw cause
     const reason = cause instanceof RangeError ? 'it is nested too deep' : (cause as Error).message
     throw new SchemaError(`${where} is not YAML that can be read: ${reason}.`, { cause })
   }
+}
+
+function holdsItself(value: unknown, above: readonly unknown[] = []): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return above.includes(value) || Object.values(value).some((inner) => holdsItself(inner, [...above, value]))
 }

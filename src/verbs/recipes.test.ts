@@ -139,6 +139,8 @@ test('YAML that multiplies, nests, holds types or several documents, and what is
   for (const [text, message] of [
     [bomb, /alias/],
     ['a: *nowhere\n', /Unresolved alias/],
+    ['a: &a [*a]\n', /stands inside the anchor/],
+    ['a: &a { b: [{ c: *a }] }\n', /stands inside the anchor/],
     ['a: 1\n---\nb: 2\n', /holds 2 YAML documents/],
     [`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, /nested too deep/],
     ['a: !!python/object:os.system x\n', /Unresolved tag/],
