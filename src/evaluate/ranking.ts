@@ -6,6 +6,8 @@ export interface Ranking {
   code: Int32Array
   /** The score of each place, falling. */
   score: Float64Array
+  /** First place and the place after the last, of each run of equal scores that holds a positive; then [n, n]. */
+  runs: Int32Array
   positive: number
   negative: number
 }
@@ -44,7 +46,10 @@ export function rank(
   const n = order.length
   const code = new Int32Array(n)
   const score = new Float64Array(n)
+  const runs: number[] = []
   let positive = 0
+  let start = 0
+  let positiveBefore = 0
   for (let k = 0; k < n; k++) {
     const at = order[k]!
     score[k] = scores[at]!
@@ -52,8 +57,12 @@ export function rank(
     const isPositive = truth[at] === 1 ? 1 : 0
     positive += isPositive
     code[k] = (patientOf[at]! << 2) | (isLast ? 2 : 0) | isPositive
+    if (!isLast) continue
+    if (positive > positiveBefore) runs.push(start, k + 1)
+    start = k + 1
+    positiveBefore = positive
   }
-  return { code, score, positive, negative: n - positive }
+  return { code, score, runs: Int32Array.from([...runs, n, n]), positive, negative: n - positive }
 }
 
 /** Places, from the top, whose score is at least the threshold: the cases called positive. */
@@ -82,33 +91,39 @@ export function measureRanking(
   cut: number,
   into: RankMetrics,
 ): RankMetrics {
-  const { code } = ranking
+  const { code, runs } = ranking
   const n = code.length
   let positive = 0
   let negative = 0
-  let runPositive = 0
-  let runNegative = 0
   let twiceArea = 0
   let precisionSum = 0
   let tp = 0
   let fp = 0
-  for (let k = 0; k < n; k++) {
-    if (k === cut) {
+  let k = 0
+  for (let r = 0; r < runs.length; r += 2) {
+    const start = runs[r]!
+    const end = runs[r + 1]!
+    // Negatives before the run: most cases, so this loop does nothing but add.
+    let passed = 0
+    if (k <= cut && cut <= start) {
+      for (; k < cut; k++) passed += weights[code[k]! >>> 2]!
       tp = positive
-      fp = negative
+      fp = negative + passed
     }
-    const c = code[k]!
-    const weight = weights[c >>> 2]!
-    if ((c & 1) === 1) runPositive += weight
-    else runNegative += weight
-    if ((c & 2) === 2) {
-      twiceArea += runNegative * (2 * positive + runPositive)
-      positive += runPositive
-      negative += runNegative
-      if (runPositive > 0) precisionSum += (runPositive * positive) / (positive + negative)
-      runPositive = 0
-      runNegative = 0
+    for (; k < start; k++) passed += weights[code[k]! >>> 2]!
+    twiceArea += passed * 2 * positive
+    negative += passed
+    let runPositive = 0
+    let runNegative = 0
+    for (; k < end; k++) {
+      const c = code[k]!
+      if ((c & 1) === 1) runPositive += weights[c >>> 2]!
+      else runNegative += weights[c >>> 2]!
     }
+    twiceArea += runNegative * (2 * positive + runPositive)
+    positive += runPositive
+    negative += runNegative
+    if (runPositive > 0) precisionSum += (runPositive * positive) / (positive + negative)
   }
   if (cut >= n) {
     tp = positive
