@@ -1,6 +1,6 @@
 import type { Metric } from '../schema/evaluation.ts'
 import { whyUndefined } from './confusion.ts'
-import { exactInterval } from './exact_interval.ts'
+import { exactInterval, exactMulticlassInterval } from './exact_interval.ts'
 import { type Interval, percentileInterval } from './interval.ts'
 import { LABEL_METRICS, type LabelMetric, type Measures, metricAt } from './measures.ts'
 
@@ -75,11 +75,13 @@ export function estimatesOf(
     return { metric: estimate(value, values, { metric: `${metric}_mean`, label: null }, () => null), leftOut }
   }
 
-  const multiclass = (offset: 0 | 1, metric: string): Metric => {
+  const multiclass = (offset: 0 | 1, metric: 'accuracy' | 'balanced_accuracy'): Metric => {
     const at = numLabels * LABEL_METRICS.length + offset
     const value = row[at]!
     if (Number.isNaN(value)) return { value: null, reason: 'no labelled cases' }
-    return estimate(value, samples[at]!.slice(), { metric, label: null }, () => null)
+    return estimate(value, samples[at]!.slice(), { metric, label: null }, () =>
+      exactMulticlassInterval(metric, value, measures.rankings, confidence),
+    )
   }
 
   return {

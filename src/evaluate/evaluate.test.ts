@@ -192,6 +192,31 @@ test('multi-class decides by the highest score and counts a confusion matrix', (
   assert.deepEqual(Evaluation.parse(evaluation), evaluation)
 })
 
+test('30 of 30 multi-class cases right is not called certain', () => {
+  const classes = ['a', 'b', 'c']
+  const one = (c: number) => Object.fromEntries(classes.map((name, k) => [name, k === c ? 1 : 0]))
+  const options = optionsFor(classes, { task: { labels: classes, exclusive: true } })
+  const evaluate = (patients: number) =>
+    evaluatePredictions(
+      Array.from({ length: 30 }, (_, i) =>
+        prediction(i, null, 0, {
+          patient_id: `patient-${i % patients}`,
+          labels: one(i % 3) as Prediction['labels'],
+          scores: one(i % 3),
+        }),
+      ),
+      options,
+    ).metrics
+  const isBound = (metric: Metric | undefined, trials: number) => {
+    const { value, low, high } = bounds(metric)
+    assert.deepEqual([value, high], [1, 1])
+    assert.ok(Math.abs(low - 0.025 ** (1 / trials)) < 1e-12)
+  }
+  isBound(evaluate(30).accuracy, 30)
+  isBound(evaluate(30).balanced_accuracy, 10)
+  isBound(evaluate(15).accuracy, 15)
+})
+
 test('multi-class cases of unknown class are masked; two classes at once are an error', () => {
   const classes = ['a', 'b']
   const make = (i: number, a: 0 | 1 | null, b: 0 | 1 | null) =>

@@ -26,8 +26,8 @@ export function exactInterval(
   confidence: number,
 ): Interval | null {
   if (value !== 0 && value !== 1) return null
-  const bound = (trials: number) => ((1 - confidence) / 2) ** (1 / trials)
-  const interval = (low: number) => (value === 1 ? { low, high: 1 } : { low: 0, high: 1 - low })
+  const bound = (trials: number) => exactBound(trials, confidence)
+  const interval = (low: number) => oneSided(value, low)
   const positive = new Set<number>()
   const negative = new Set<number>()
   for (const code of ranking.code) ((code & 1) === 1 ? positive : negative).add(code >>> 2)
@@ -42,4 +42,36 @@ export function exactInterval(
     return pairs > 0 ? interval(bound(pairs)) : null
   }
   return null
+}
+
+/**
+ * The same for multi-class metrics that are exactly 0 or 1.
+ *
+ * - accuracy: trials are the patients with any case of known class.
+ * - balanced accuracy: mean over the classes that have cases of the bound over the patients with a case of that class.
+ *
+ * @param rankings one a class, each over all cases of known class
+ */
+export function exactMulticlassInterval(
+  metric: 'accuracy' | 'balanced_accuracy',
+  value: number,
+  rankings: readonly Ranking[],
+  confidence: number,
+): Interval | null {
+  if (value !== 0 && value !== 1) return null
+  const patients = (code: Int32Array) => new Set(code.map((c) => c >>> 2)).size
+  const trials =
+    metric === 'accuracy'
+      ? [patients(rankings[0]!.code)]
+      : rankings.map(({ code }) => patients(code.filter((c) => (c & 1) === 1))).filter((n) => n > 0)
+  return oneSided(value, trials.reduce((sum, n) => sum + exactBound(n, confidence), 0) / trials.length)
+}
+
+/** Lower bound of a share when all of so many independent trials succeeded. */
+function exactBound(trials: number, confidence: number): number {
+  return ((1 - confidence) / 2) ** (1 / trials)
+}
+
+function oneSided(value: number, low: number): Interval {
+  return value === 1 ? { low, high: 1 } : { low: 0, high: 1 - low }
 }
