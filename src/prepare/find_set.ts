@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { PrepareReport } from '../schema/staging.ts'
+import { count } from '../sources/source_data.ts'
 import { listFolder } from '../storage/local.ts'
 import { caseListId, configId, requestId } from './identity.ts'
 import type { SetPlace } from './place.ts'
@@ -47,13 +48,14 @@ export async function findSet(
   options = { mayRead: true },
 ): Promise<FoundSet | null> {
   const config = configId(request.prepare)
-  const alike = (await listSets(place)).filter(({ report }) => report.config_id === config)
-  if (alike.length === 0) return null
+  const sets = await listSets(place)
+  if (sets.length === 0) return null
   const paths = request.cases.map((one) => join(request.root, one.images[0]!))
   let sources = await lookAll(hashes, paths)
   if (sources.some((source) => source.stamp !== null && source.sha256 === null)) {
     const list = caseListId(request.cases)
-    if (!options.mayRead || !alike.some(({ report }) => report.case_list_id === list)) return null
+    const isAlike = ({ report }: FoundSet) => report.config_id === config && report.case_list_id === list
+    if (!options.mayRead || !sets.some(isAlike)) return null
     sources = await hashUnknown(hashes, paths, sources, signal)
     await hashes.save()
   }
@@ -61,9 +63,30 @@ export async function findSet(
     request.prepare,
     request.cases.map(({ case_id }, i) => ({ case_id, sha256: sources[i]!.sha256 })),
   )
-  const answers = alike.filter(({ report }) => report.request_ids.includes(id))
+  // The id covers the keys of `prepare` too, so a set made with other keys but equal pixels answers as well.
+  const answers = sets.filter(({ report }) => report.request_ids.includes(id))
   // An updated set rather than one made anew: it knows where patients were before.
   return answers.find(({ report }) => report.updated_from !== null) ?? answers[0] ?? null
+}
+
+/** Sets at a place that no request can find, as what describes them is damaged or of another version: a line each. */
+export async function passedOver(place: SetPlace): Promise<string[]> {
+  const lines: string[] = []
+  for (const dir of place.out === null ? await namesBelow(place.parent) : []) {
+    try {
+      const [index, report] = [await readIndex(dir), await readPrepareReport(dir)]
+      if (index === null) continue
+      if (report === null) lines.push(`${dir} is passed over: its report.json is missing.`)
+      else if (report.set_id !== index.set_id)
+        lines.push(
+          `${dir} is passed over: its report.json is damaged, as it names another set than index.json.`,
+        )
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      lines.push(`${dir} is passed over: ${error.message}`)
+    }
+  }
+  return lines
 }
 
 /** @throws {UserError} when a folder named by --out holds something else than this set or its unfinished work */
@@ -72,7 +95,7 @@ export async function refuseForeignFolder(place: SetPlace): Promise<void> {
   const other = (await listSets(place))[0]
   if (other)
     throw new UserError(
-      `${place.out} holds another shard set: ${other.report.cases} cases, set ${other.report.set_id.slice(0, 12)}.\n` +
+      `${place.out} holds another shard set: ${count(other.report.cases, 'case')}, set ${other.report.set_id.slice(0, 12)}.\n` +
         '  do: choose another --out; or, if the data set has grown or changed, run prepare with --update; ' +
         'or delete that folder.',
     )

@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import type { Quarantined } from '../schema/shard_set.ts'
 import type { StagedSource, StagingPlan } from '../schema/staging.ts'
+import { count } from '../sources/source_data.ts'
 import { listFolder } from '../storage/local.ts'
-import { findSet, refuseForeignFolder } from './find_set.ts'
+import { findSet, passedOver, refuseForeignFolder } from './find_set.ts'
 import { lockFolder } from './folder_lock.ts'
 import { caseListId, configId, requestId } from './identity.ts'
 import type { SetPlace } from './place.ts'
@@ -51,11 +52,12 @@ export async function makeSet(making: Making, options: { mergeOnly: boolean }): 
   const earlier = await publishEarlier(making)
   if (earlier !== null) return earlier
   await refuseTooManyQuarantined(place.staging, request.skipped, allowedQuarantined(request))
+  for (const line of await passedOver(place)) log(`note: ${line}`)
   await mentionUnfinished(making)
 
   const { plan, jobs } = await begin(making)
   if (!options.mergeOnly) {
-    log(`${request.cases.length} cases in ${jobs.length} shards, below ${place.parent}`)
+    log(`${count(request.cases.length, 'case')} in ${count(jobs.length, 'shard')}, below ${place.parent}`)
     await makeMissing(jobs, { ...making, staging: place.staging, root: request.root, plan })
   }
   const finished = await readFinished(place.staging, jobs, request.root)
@@ -87,7 +89,7 @@ export async function makeSlice(making: Making, slice: Slice): Promise<SliceOutc
   const mine = jobs.filter((_, k) => k % slice.count === slice.index - 1)
   const cases = mine.reduce((sum, job) => sum + job.cases.length, 0)
   log(
-    `Slice ${slice.index} of ${slice.count}: ${cases} cases in ${mine.length} of ${jobs.length} shards, below ${place.parent}`,
+    `Slice ${slice.index} of ${slice.count}: ${count(cases, 'case')} in ${mine.length} of ${count(jobs.length, 'shard')}, below ${place.parent}`,
   )
   await makeMissing(mine, { ...making, staging: place.staging, root: request.root, plan })
 
@@ -171,7 +173,7 @@ async function mentionUnfinished({ place, log }: Making): Promise<void> {
 function missingError(missing: readonly ShardJob[], jobs: readonly ShardJob[], staging: string): UserError {
   const names = missing.slice(0, 5).map((job) => job.name)
   return new UserError(
-    `${missing.length} of ${jobs.length} shards are not made yet (${names.join(', ')}${missing.length > 5 ? ', …' : ''}).\n` +
+    `${missing.length} of ${count(jobs.length, 'shard')} ${missing.length === 1 ? 'is' : 'are'} not made yet (${names.join(', ')}${missing.length > 5 ? ', …' : ''}).\n` +
       `  in: ${staging}\n` +
       '  do: run the slices that are missing, or "fiducial prepare" without --slice, which makes the rest.',
   )

@@ -104,7 +104,7 @@ export async function publish(place: SetPlace): Promise<string | null> {
         `${target} is in the way: it holds files but no shard set.\n  do: move it away and run the same command again.`,
       )
     if (there === null) await move(from, target)
-    else await addRequests(target, (await readPrepareReport(from))!.request_ids)
+    else await addRequests(target, (await readPrepareReport(from))!)
     await removeAll(place.staging)
     return target
   }
@@ -113,10 +113,17 @@ export async function publish(place: SetPlace): Promise<string | null> {
   return place.out
 }
 
-/** The same pixels answer one more request, e.g. without a file that could not be read anyway. */
-async function addRequests(dir: string, requestIds: readonly string[]): Promise<void> {
-  const report = (await readPrepareReport(dir))!
-  report.request_ids = [...new Set([...report.request_ids, ...requestIds])]
+/**
+ * The same pixels answer one more request, e.g. without a file that could not be read anyway; or the same one again,
+ * where the report that is there was damaged.
+ */
+async function addRequests(dir: string, made: PrepareReport): Promise<void> {
+  const there = await readPrepareReport(dir).catch((error) => {
+    if (error instanceof UserError) return null
+    throw error
+  })
+  const report = there?.set_id === made.set_id ? there : made
+  report.request_ids = [...new Set([...report.request_ids, ...made.request_ids])]
   await writeAtomic(join(dir, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
 }
 

@@ -272,6 +272,10 @@ test('a folder named by --out is made, found again, and refused to another recip
     prepareSmall(smallRecipe(root), work, { out: root }),
     refusal(/is not empty and holds no shard set \(images, labels.csv\)/),
   )
+  await assert.rejects(
+    prepareSmall(smallRecipe(root), work, { out: join(root, 'labels.csv') }),
+    refusal(/^--out .*labels\.csv: .*labels\.csv is a file;/),
+  )
 })
 
 test('a second process into one folder is told who is at work', async () => {
@@ -379,6 +383,30 @@ test('a shard that its sources no longer make is named with what is damaged, and
       error.message.includes('00000.cases.jsonl is missing') &&
       /delete that folder/.test(error.message),
   )
+})
+
+test('a damaged report of a set is passed over aloud and mended, or does not matter', async () => {
+  const work = workFolder()
+  const { dir: set, result } = await prepareSmall(smallRecipe(root), work)
+  const path = join(set, 'report.json')
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  const other = '0'.repeat(64)
+  await writeFile(path, JSON.stringify({ ...report, config_id: other }))
+  assert.equal((await prepareSmall(smallRecipe(root), work)).result.reused, true)
+  for (const [text, why] of [
+    [JSON.stringify({ ...report, set_id: other }), /passed over: its report.json is damaged/],
+    [JSON.stringify({ ...report, request_ids: [other] }), /or its report.json is damaged/],
+    ['{', /passed over: This file is not JSON/],
+  ] as const) {
+    await writeFile(path, text)
+    const again = await prepareSmall(smallRecipe(root), work)
+    assert.ok(
+      again.log.some((line) => why.test(line)),
+      again.log.join('\n'),
+    )
+    assert.equal(again.result.set_id, result.set_id)
+    assert.equal((await prepareSmall(smallRecipe(root), work)).result.reused, true)
+  }
 })
 
 test('tables that are cut short or deleted are written again; a set of another version is passed over', async () => {

@@ -1,5 +1,7 @@
+import { dirname, resolve } from 'node:path'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Recipe } from '../schema/recipe.ts'
+import { stampFile } from '../storage/local.ts'
 import { findSet } from './find_set.ts'
 import { stagingKey } from './identity.ts'
 import { clearLeftovers, finishMoving } from './leftovers.ts'
@@ -113,12 +115,22 @@ export function parseSlice(text: string): Slice {
 
 export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Making> {
   const started = performance.now()
+  if (options.out !== undefined) await refuseFile(options.out)
   const request = await readRequest(recipe, options.root, options.signal, options)
   const key = stagingKey(request.prepare, request.cases, null)
   const place = setPlace(options, key)
   const { workers, log, signal } = options
   const hashes = await SourceHashes.open(place.parent)
   return { request, place, stagingKey: key, hashes, workers, started, log, signal }
+}
+
+/** @throws {UserError} when --out, or a folder above it, is a file */
+async function refuseFile(out: string): Promise<void> {
+  for (let at = resolve(out); at !== dirname(at); at = dirname(at))
+    if ((await stampFile(at)) !== null)
+      throw new UserError(
+        `--out ${out}: ${at} is a file; the set needs a folder.\n  do: name a new or empty folder.`,
+      )
 }
 
 async function stoppable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { StagedSource } from '../schema/staging.ts'
+import { count } from '../sources/source_data.ts'
 import { linkOrCopy, makeFolder, stampFile } from '../storage/local.ts'
 import { type FoundSet, findSet, listSets } from './find_set.ts'
 import { lockFolder } from './folder_lock.ts'
@@ -78,8 +79,8 @@ async function updateFrom(base: Base, making: Making): Promise<string | null> {
   const planned = planShards(update, base.shards, request, plan.preprocess)
   const jobs = planned.flatMap(({ job }) => (job === null ? [] : [job]))
   log(
-    `Updating ${base.set.dir}: ${update.added} cases added, ${update.changed} changed, ${update.withdrawn} withdrawn; ` +
-      `${jobs.length} of ${planned.length} shards to make.`,
+    `Updating ${base.set.dir}: ${count(update.added, 'case')} added, ${update.changed} changed, ${update.withdrawn} withdrawn; ` +
+      `${jobs.length} of ${count(planned.length, 'shard')} to make.`,
   )
   await makeMissing(jobs, { ...updating, staging, root: request.root, plan })
 
@@ -102,9 +103,11 @@ export async function mentionUpdate(making: Making): Promise<void> {
   if (making.place.out !== null) return
   const base = await findBase(making)
   if (base === null || !base.hasSamePixels || base.shared < making.request.cases.length / 2) return
+  const total = making.request.cases.length
+  const isSame = base.shared === total && base.set.report.cases === total
   making.log(
-    `note: ${base.set.dir} holds ${base.shared} of these ${making.request.cases.length} cases. This makes a new set, ` +
-      'split anew; "fiducial prepare --update" keeps its shards and leaves every patient in its part.',
+    `note: ${base.set.dir} holds ${base.shared} of these ${count(total, 'case')}${isSame ? ', made of files that have changed since, or its report.json is damaged' : ''}. ` +
+      'This makes a new set, split anew; "fiducial prepare --update" keeps its shards and leaves every patient in its part.',
   )
 }
 
