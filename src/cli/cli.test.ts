@@ -239,6 +239,23 @@ test('the launcher works through a symbolic link from another folder', async () 
   assert.equal((await run(join(dir, 'linked'), ['--version'])).code, 0)
 })
 
+test('the launcher needs no PATH, and no compile cache that cannot be made', async () => {
+  const cache = process.platform === 'linux' ? '/proc/x' : join(dir, 'absent')
+  for (const env of [{ PATH: '/nonexistent' }, { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache }]) {
+    const { code, stdout } = await run(join(root, 'fiducial'), ['--version'], env)
+    assert.equal(code, 0)
+    assert.match(stdout, /^\d+\.\d+\.\d+\n$/)
+  }
+  const bare = join(dir, 'nothing here')
+  await cp(join(root, 'fiducial'), join(bare, 'fiducial'))
+  const { code, stderr } = await run(join(bare, 'fiducial'), [], { PATH: '/nonexistent' })
+  assert.equal(code, 2)
+  assert.match(
+    stderr,
+    /^fiducial is not set up[^\n]*\n {2}do: \(cd '[^\n]*\/nothing here' && npm run setup\)\n$/,
+  )
+})
+
 test('a checkout that is not set up says which command sets it up', async () => {
   const bare = join(dir, "bare 'checkout'")
   await cp(join(root, 'fiducial'), join(bare, 'fiducial'))
