@@ -16,6 +16,7 @@ import { ModelPackage } from '../schema/model_package.ts'
 import { quietIo } from './io.ts'
 import { packageOnnx } from './package_onnx.ts'
 import { verifyPackage } from './package_verify.ts'
+import { readReferenceCases } from './reference_cases.ts'
 
 const SHAPE: [number, number, number] = [3, 24, 20]
 const LABELS = ['nodule', 'effusion']
@@ -277,6 +278,15 @@ test('rows of the reference table that cannot be used are all named', async () =
     rows: ([header, ...rest]) => [header!.map((h) => (h === 'nodule' ? 'nodul' : h)), ...rest],
   })
   await refused(packageOnnx(renamed, quietIo()), /nodule/, /nodul/)
+})
+
+test('reference images may be named by absolute paths', async () => {
+  const files = await onDisk()
+  const table = join(files.reference, '../elsewhere.csv')
+  const [header, ...rows] = (await readFile(files.reference, 'utf8')).split('\n')
+  await writeFile(table, [header, ...rows.map((row) => join(files.reference, '..', row))].join('\n'))
+  const cases = await readReferenceCases(table, LABELS)
+  assert.equal(cases.length, rows.length)
 })
 
 test('weights beside the graph come along; when they are missing the file is named', async () => {

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Labels } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import { columnIndex, readTable } from '../sources/table.ts'
@@ -17,7 +17,7 @@ export interface ReferenceCase {
 }
 
 /**
- * Reads a table of reference cases: `file` (relative to the table), a score column a label, and if known
+ * Reads a table of reference cases: `file` (absolute, or relative to the table), a score column a label, and if known
  * `truth_<label>` (1, 0, or empty) and `patient_id`.
  *
  * @throws {UserError} listing every row that cannot be used, with its line
@@ -32,7 +32,7 @@ export async function readReferenceCases(path: string, labels: readonly string[]
   const cases: ReferenceCase[] = []
   for (const { line, cells } of table.rows) {
     const name = cells[fileAt]!
-    const file = join(dirname(path), name)
+    const file = resolve(dirname(path), name)
     const scores = scoreAt.map((at) => (cells[at] === '' ? Number.NaN : Number(cells[at])))
     const truth = truthAt.map((at) => (at < 0 ? '' : cells[at]!))
     const wrong = scores.findIndex((p) => !(p >= 0 && p <= 1))
