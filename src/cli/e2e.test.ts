@@ -95,7 +95,7 @@ test('dry runs say what would be done, check the data, and write nothing', { ski
   const before = await readdir(dir, { recursive: true })
   for (const [args, plan] of [
     [['init', 'phantom'], /^name: phantom$/m],
-    [['prepare', path], /Would make \d+ cases in 1 shards, \d\.\d MB; .* are free, below .*prepared/],
+    [['prepare', path], /Would make \d+ cases in 1 shard, \d\.\d MB; .* are free, below .*prepared/],
     [['train', path], /prepare the images of .*\n +train mlp with weights none: 2 epochs[\s\S]*runs\/dry-/],
     [['run', path], /train mlp[\s\S]*evaluate on the validation split\n +package with a certificate/],
   ] as const) {
@@ -265,6 +265,7 @@ test('patients planted in both parts of the given split stop training', { skip }
   const { code, stdout, stderr } = await fiducial('train', path, '--json')
   assert.equal(code, 2)
   assert.match(stderr, /share 3 patients \([\s\S]*allow_leaks/)
+  assert.ok(!existsSync(join(dir, 'images-leaky')), 'the table is enough: no image is made or read')
   assert.equal((JSON.parse(stdout) as { exit_code: number }).exit_code, 2)
 })
 

@@ -11,6 +11,7 @@ import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult, RunResult, TrainResult } from '../schema/results.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import { evaluate } from './evaluate.ts'
+import { refuseSharedPatients } from './given_split.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { packageRun } from './package.ts'
@@ -28,6 +29,7 @@ import { readValPredictions } from './val_predictions.ts'
 export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): Promise<RunResult> {
   await findPython()
   const model = await resolveModel(loaded.recipe.model, loaded.dir)
+  await refuseSharedPatients(loaded, io.signal)
   const stages: RunResult['stages'] = []
   const started = performance.now()
 

@@ -22,6 +22,7 @@ import { parse } from '../schema/parse.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { TrainResult } from '../schema/results.ts'
 import { Probe, type RunConfig } from '../schema/run.ts'
+import { refuseSharedPatients } from './given_split.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { prepare } from './prepare.ts'
@@ -44,6 +45,7 @@ export interface TrainOptions extends Partial<OpenOptions> {
 export async function train(loaded: LoadedRecipe, options: TrainOptions, io: Io): Promise<TrainResult> {
   await findPython()
   const model = await resolveModel(loaded.recipe.model, loaded.dir)
+  await refuseSharedPatients(loaded, io.signal)
   const prepared = await prepare(loaded, { workers: options.workers, out: options.out }, io)
   const { result } = await trainPrepared(loaded, prepared, model, options, io)
   const unlearnable = describeUnlearnable(prepared.unlearnable)
