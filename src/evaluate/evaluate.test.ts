@@ -333,3 +333,19 @@ test('an interval of 95 % holds the true AUROC in about 95 of 100 samples', () =
   }
   assert.ok(held >= 88, `held ${held} of 100`)
 })
+
+test('a rule that fixed thresholds met where they were chosen and miss here is said, with the interval', () => {
+  const predictions = [1, 1, 1, 1, 0, 0].map((truth, i) =>
+    prediction(i, truth as 0 | 1, [0.9, 0.8, 0.7, 0.1, 0.2, 0.3][i]!),
+  )
+  const rule = { maximize: 'specificity' as const, subject_to: { sensitivity: 0.95 } }
+  const point = { label: 'nodule', threshold: 0.5, rule, attained: true, chosen_on: 'val', metrics: {} }
+  const { warnings } = evaluatePredictions(
+    predictions,
+    optionsFor(['nodule'], { split: 'test', operating_points: { nodule: point } }),
+  )
+  assert.match(
+    warnings.join('\n'),
+    /nodule: the threshold was chosen on validation for sensitivity ≥ 0\.95 and misses it here: sensitivity 0\.750/,
+  )
+})

@@ -3,7 +3,12 @@ import type { Prediction } from '../schema/prediction.ts'
 import { patientBootstrap } from './bootstrap.ts'
 import { DECISION_METRICS } from './confusion.ts'
 import { type Estimates, estimatesOf } from './estimates.ts'
-import { missingClassWarnings, OPTIMISTIC, withheldWarnings } from './evaluation_warnings.ts'
+import {
+  missedRuleWarnings,
+  missingClassWarnings,
+  OPTIMISTIC,
+  withheldWarnings,
+} from './evaluation_warnings.ts'
 import { LABEL_METRICS, type LabelMetric, type Measures, measuresOf } from './measures.ts'
 import { chooseOperatingPoint, type Rule } from './operating_point.ts'
 import { rank } from './ranking.ts'
@@ -75,6 +80,7 @@ export function evaluatePredictions(
   const per_label = labelEvaluations(columns, views[0]!, whole)
   const metrics = summaryMetrics(columns, whole, warnings)
   const subgroups = groups.map((group, g) => subgroup(group, columns, parts[g]!))
+  if (isFixed) warnings.push(...missedRuleWarnings(points, per_label))
   warnings.push(...withheldWarnings(columns.labels, whole, parts), ...missingClassWarnings(per_label))
   return {
     format: 1,

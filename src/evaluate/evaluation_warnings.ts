@@ -1,4 +1,4 @@
-import type { LabelEvaluation } from '../schema/evaluation.ts'
+import type { LabelEvaluation, OperatingPoint } from '../schema/evaluation.ts'
 import type { Estimates } from './estimates.ts'
 import { MOST_UNDEFINED } from './interval.ts'
 
@@ -60,6 +60,25 @@ export function withheldWarnings(
       `No interval for some metrics of ${numParts} of ${parts.length} subgroups: too few patients there.`,
     )
   return lines
+}
+
+/** Rules that thresholds were chosen by elsewhere and that their values here do not meet: a line a label and bound. */
+export function missedRuleWarnings(
+  points: Readonly<Record<string, OperatingPoint>>,
+  perLabel: Readonly<Record<string, LabelEvaluation>>,
+): string[] {
+  return Object.entries(points).flatMap(([label, { rule, chosen_on }]) =>
+    Object.entries(rule?.subject_to ?? {}).flatMap(([name, least]) => {
+      const metric = perLabel[label]?.[name as 'sensitivity']
+      if (!metric || metric.value === null || least === undefined || metric.value >= least) return []
+      const { value, low, high } = metric
+      const interval = low === null || high === null ? '' : ` (${low.toFixed(3)}–${high.toFixed(3)})`
+      const where = chosen_on === 'val' ? 'validation' : chosen_on
+      return [
+        `${label}: the threshold was chosen on ${where} for ${name} ≥ ${least} and misses it here: ${name} ${value.toFixed(3)}${interval}.`,
+      ]
+    }),
+  )
 }
 
 /** Labels whose cases are all of one kind: ranking metrics do not exist for them. */
