@@ -75,6 +75,7 @@ export function inspectCases(
   }
   if (split.leaks.length > 0)
     warnings.push(`The parts of the split share patients or images: ${describeLeaks(split.leaks)}.`)
+  const partOf = new Map(cases.map(({ case_id }, i) => [case_id, split.parts[i] ?? '']))
   return {
     cases: cases.length,
     patients: new Set(cases.map((one) => one.patient_id)).size,
@@ -85,7 +86,10 @@ export function inspectCases(
         return [label, { positive: count(1), negative: count(0), unknown: count(null) }]
       }),
     ),
-    leaks: split.leaks,
+    leaks: split.leaks.map((leak) => ({
+      ...leak,
+      case_splits: leak.case_ids.map((case_id) => partOf.get(case_id)!),
+    })),
     split: countParts(split.parts, (members) => members.length),
     split_patients: countParts(
       split.parts,

@@ -69,7 +69,7 @@ export const InspectResult = z.strictObject({
   cases: z.int(),
   patients: z.int(),
   labels: z.record(z.string(), z.strictObject({ positive: z.int(), negative: z.int(), unknown: z.int() })),
-  leaks: z.array(Leak),
+  leaks: z.array(Leak.extend({ case_splits: z.array(z.string()).describe('Part of each of case_ids.') })),
   split: PartCounts.describe('Cases in each part.'),
   split_patients: PartCounts,
   split_kind: z
@@ -82,7 +82,8 @@ export const InspectResult = z.strictObject({
       unreadable: z.int().describe('Of the sample.'),
       formats: z.array(z.string()),
       bits: z.union([z.literal(8), z.literal(16)]),
-      colour: z.enum(['grey', 'rgb']),
+      colour: z.enum(['grey', 'rgb']).describe('What they show: RGB whose components are equal is grey.'),
+      is_stored_as_rgb: z.boolean().describe('Three components or more in most files.'),
       height: z.strictObject({ min: z.int(), median: z.int(), max: z.int() }),
       width: z.strictObject({ min: z.int(), median: z.int(), max: z.int() }),
     })

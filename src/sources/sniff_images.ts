@@ -15,6 +15,8 @@ export interface ImagesLook {
   lossy: boolean
   /** Stored as RGB but every pixel grey counts as grey. */
   colour: 'grey' | 'rgb'
+  /** Most files have three components or more, whatever they show. */
+  is_stored_as_rgb: boolean
   /** Mean colour as of haematoxylin and eosin: bright, and short of green. */
   is_stained: boolean
 }
@@ -46,8 +48,8 @@ export async function lookAtImages(root: string, paths: readonly string[]): Prom
     if (mean) means.push(mean)
   }
   const isColour = ([r, g, b]: [number, number, number]) => Math.max(r, g, b) - Math.min(r, g, b) > 2
-  const colour =
-    coloured.length > headers.length / 2 && (means.length === 0 || means.some(isColour)) ? 'rgb' : 'grey'
+  const is_stored_as_rgb = coloured.length > headers.length / 2
+  const colour = is_stored_as_rgb && (means.length === 0 || means.some(isColour)) ? 'rgb' : 'grey'
   return {
     sampled: headers.length,
     unreadable: unreadableFiles.length,
@@ -58,6 +60,7 @@ export async function lookAtImages(root: string, paths: readonly string[]): Prom
     formats: [...new Set(headers.map(({ header }) => header.format))].sort(),
     lossy: headers.some(({ header }) => header.lossy),
     colour,
+    is_stored_as_rgb,
     is_stained: colour === 'rgb' && isStained(means),
   }
 }

@@ -11,6 +11,7 @@ import { phantomRecipe } from '../sources/phantom_recipe.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { firstFew } from '../sources/source_data.ts'
 import { writeAtomic } from '../storage/local.ts'
+import { colourText } from './colour_text.ts'
 import type { Io } from './io.ts'
 
 export interface InitOptions {
@@ -99,7 +100,7 @@ function draftNamed(target: string, recipe: string): Draft {
 
 function describePixels({ look }: Sniffed): string {
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
-  const kind = look.colour === 'grey' ? 'grey' : look.is_stained ? 'RGB, coloured like stained tissue' : 'RGB'
+  const kind = look.is_stained ? 'RGB, coloured like stained tissue' : colourText(look)
   return (
     `${look.formats.join(' and ').toUpperCase()}, ${look.bits}-bit ${kind}, ${span(look.height)} rows by ${span(look.width)} columns` +
     ` (${look.sampled} images sampled${look.unreadable > 0 ? `; ${look.unreadable} more unreadable: ${firstFew(look.unreadable_files)}` : ''})`

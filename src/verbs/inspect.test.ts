@@ -103,6 +103,7 @@ test('a given split that shares patients: each is named with its cases and parts
       kind: 'same_patient',
       case_ids: target === recipe ? ['c0000', 'c0001'] : ['images/c0000', 'images/c0001'],
       splits: ['train', 'test'],
+      case_splits: ['train', 'test'],
     })
     assert.equal(split_kind, 'column')
     assert.ok(warnings.some((warning) => warning.includes('train and test 4')))
@@ -114,7 +115,14 @@ test('one image under two patients in different parts is a leak too', async () =
   cases[11] = { ...cases[11]!, seed: cases[0]!.seed }
   const { recipe } = await dataSet('copied', cases, { column: 'part' })
   const { leaks, warnings } = await inspect(recipe, options, quietIo())
-  assert.deepEqual(leaks, [{ kind: 'same_bytes', case_ids: ['c0000', 'c0011'], splits: ['train', 'test'] }])
+  assert.deepEqual(leaks, [
+    {
+      kind: 'same_bytes',
+      case_ids: ['c0000', 'c0011'],
+      splits: ['train', 'test'],
+      case_splits: ['train', 'test'],
+    },
+  ])
   assert.ok(warnings.some((warning) => warning.startsWith('1 images are there more than once')))
   assert.ok(warnings.some((warning) => warning.includes('contradict each other')))
 })

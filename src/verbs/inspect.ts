@@ -170,6 +170,7 @@ function pixelWarnings(look: ImagesLook, pixels: View['pixels']): string[] {
   return warnings
 }
 
-function imagesOf({ sampled, unreadable, formats, bits, colour, height, width }: ImagesLook) {
-  return { sampled, unreadable, formats, bits, colour, height, width }
+function imagesOf(look: ImagesLook) {
+  const { sampled, unreadable, formats, bits, colour, is_stored_as_rgb, height, width } = look
+  return { sampled, unreadable, formats, bits, colour, is_stored_as_rgb, height, width }
 }

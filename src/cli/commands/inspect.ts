@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { InspectResult } from '../../schema/results.ts'
+import { colourText } from '../../verbs/colour_text.ts'
 import { command } from '../command.ts'
 import { heading, table } from '../table.ts'
 
@@ -46,10 +47,10 @@ function text(result: InspectResult): string {
 function summary({ cases, patients, images, synthetic }: InspectResult): string {
   const line = `${cases} cases of ${patients} patients${synthetic ? ', SYNTHETIC: not data of people' : ''}`
   if (images === null) return line
-  const { formats, bits, colour, height, width, sampled } = images
+  const { formats, bits, height, width, sampled } = images
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
   return (
-    `${line}\n${formats.join(', ').toUpperCase()}, ${bits}-bit ${colour}, ${span(height)} rows by ${span(width)} columns ` +
+    `${line}\n${formats.join(', ').toUpperCase()}, ${bits}-bit ${colourText(images)}, ${span(height)} rows by ${span(width)} columns ` +
     `(from ${sampled} of them)`
   )
 }
@@ -85,10 +86,14 @@ function splitTable({ split_kind, split, split_patients }: InspectResult): strin
 const MOST_LEAKS_SHOWN = 100
 
 function leakList({ leaks }: InspectResult): string {
-  const shown = leaks.slice(0, MOST_LEAKS_SHOWN).map(({ kind, splits, case_ids }) => {
-    const more = case_ids.length > 6 ? ` and ${case_ids.length - 6} more` : ''
+  const shown = leaks.slice(0, MOST_LEAKS_SHOWN).map(({ kind, splits, case_ids, case_splits }) => {
     const what = kind === 'same_patient' ? 'one patient' : 'equal bytes'
-    return `- ${what} in ${splits.join(' and ')}: ${case_ids.slice(0, 6).join(', ')}${more}`
+    const parts = splits.map((part) => {
+      const cases = case_ids.filter((_, i) => case_splits[i] === part)
+      const more = cases.length > 3 ? ` and ${cases.length - 3} more` : ''
+      return `${part} ${cases.slice(0, 3).join(', ')}${more}`
+    })
+    return `- ${what} in ${parts.join('; ')}`
   })
   if (leaks.length > shown.length) shown.push(`  … and ${leaks.length - shown.length} more; --json lists all`)
   return [heading(`Leaks: ${leaks.length}`), ...shown].join('\n')
