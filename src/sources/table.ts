@@ -31,9 +31,12 @@ export async function readTable(path: string): Promise<Table> {
   return parseTable(bytes, path)
 }
 
+/** How messages name a table: by its file, or by the whole path of a pipe such as `<(…)` makes, whose last part is a number. */
+export const tableName = (path: string): string => (/^\/(dev|proc)\//.test(path) ? path : basename(path))
+
 /** A table from a file's bytes; `path` names it in messages. */
 export function parseTable(bytes: Uint8Array, path: string): Table {
-  const name = basename(path)
+  const name = tableName(path)
   const text = decodeText(bytes, path)
   let records: { record: string[]; info: { lines: number } }[]
   try {

@@ -1,10 +1,10 @@
-import { basename } from 'node:path'
 import { z } from 'zod'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { UserError } from '../schema/errors.ts'
 import { Evaluation, type OperatingPoint } from '../schema/evaluation.ts'
 import { parse } from '../schema/parse.ts'
 import { EvaluateConfig } from '../schema/recipe.ts'
+import { tableName } from '../sources/table.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
@@ -47,14 +47,14 @@ export async function evaluateTables(
   const unknown = subgroups.filter((name) => !attributes.includes(name))
   if (unknown.length > 0)
     throw new UserError(
-      `${basename(files.labels)} has no column ${unknown.map((name) => `"${name}"`).join(', ')} for subgroups.\n` +
+      `${tableName(files.labels)} has no column ${unknown.map((name) => `"${name}"`).join(', ')} for subgroups.\n` +
         `  attributes found: ${attributes.join(', ') || 'none'}`,
     )
   if (subgroups.length === 0 && attributes.length > 0)
     io.log(`Attributes found: ${attributes.join(', ')}. --subgroups measures groups of them apart.`)
   const evaluation = evaluatePredictions(predictions, {
     task: { labels, exclusive },
-    source: basename(files.predictions),
+    source: tableName(files.predictions),
     split: options.split,
     rule: config.operating_point,
     ...(fixed && { operating_points: fixed }),
@@ -69,7 +69,7 @@ export async function evaluateTables(
   })
   return {
     evaluation,
-    report: { title: basename(files.predictions), synthetic: false },
+    report: { title: tableName(files.predictions), synthetic: false },
     dir: null,
     files: { evaluation: 'evaluation.json', report: 'report.html' },
   }

@@ -174,3 +174,17 @@ test('a table with a header alone, and a file that is not there, are mistakes', 
     /No such file[\s\S]*absent\.csv/,
   )
 })
+
+test('ids that lack one folder of the truth are joined with it and said; where ids fit two folders nothing is guessed', async () => {
+  const { predictions, warnings } = await read(
+    'case_id,nodule\na,0.9\nb,0.2\n',
+    'case_id,patient_id,nodule\ntest/a,p1,1\ntest/b,p2,0\n',
+  )
+  assert.deepEqual(
+    predictions.map(({ case_id }) => case_id),
+    ['test/a', 'test/b'],
+  )
+  assert.match(warnings.join(), /lack the folder "test\/"/)
+  const two = 'case_id,patient_id,nodule\ntest/a,p1,1\ntrain/a,p2,0\n'
+  assert.match(await mistake('case_id,nodule\na,0.9\n', two), /No case_id of p\.csv is in l\.csv/)
+})

@@ -38,8 +38,15 @@ export async function readPredictionTables(
   const truth = await readTable(labelsPath)
   const { labels, warnings } = sharedLabels(scores, truth)
   const mistakes: string[] = []
-  const scoreRows = rowsByCase(scores, mistakes)
+  const foundRows = rowsByCase(scores, mistakes)
   const truthRows = rowsByCase(truth, mistakes)
+  const folder = leftOutFolder([...foundRows.keys()], truthRows)
+  const scoreRows =
+    folder === null ? foundRows : new Map([...foundRows].map(([id, row]) => [folder + id, row]))
+  if (folder !== null)
+    warnings.push(
+      `Case ids of ${scores.name} lack the folder "${folder}" of those in ${truth.name}; they were read with it.`,
+    )
   joinMistakes(scores, scoreRows, truth, truthRows, mistakes)
   const hasPatients = truth.columns.includes(PATIENT)
   const attributes = truth.columns.filter(
@@ -160,6 +167,20 @@ function rowsByCase(table: Table, mistakes: string[]): Map<string, Row> {
   if (empty.length > 0)
     mistakes.push(`${table.name}: no ${CASE} on ${count(empty.length, 'line')}: ${firstFew(empty)}.`)
   return rows
+}
+
+/**
+ * The folder that stands before the case ids of the truth and not before those of the scores, as when "fiducial
+ * predict" was given a folder below the data's root. Only where it is the same for all, and no other fits.
+ */
+function leftOutFolder(ids: readonly string[], truth: ReadonlyMap<string, Row>): string | null {
+  const [first] = ids
+  if (first === undefined || ids.some((id) => truth.has(id))) return null
+  const folders = [...truth.keys()].flatMap((id) =>
+    id.endsWith(`/${first}`) ? [id.slice(0, -first.length)] : [],
+  )
+  const fitting = folders.filter((folder) => ids.every((id) => truth.has(folder + id)))
+  return fitting.length === 1 ? fitting[0]! : null
 }
 
 function joinMistakes(
