@@ -53,8 +53,16 @@ function table({ predictions, failed }: PredictResult): string {
   for (const { file, reason } of failed)
     lines.push(`failed: ${printable(file)}: ${printable(reason.replaceAll(/\s+/g, ' '))}`)
   if (predictions.some((p) => Object.values(p.decisions).some(Boolean)))
-    lines.push('', '+ at or above the operating point. Research use, not a diagnosis.')
+    lines.push('', `${plusText(predictions)} Research use, not a diagnosis.`)
   return lines.join('\n')
+}
+
+/** What the plus signs say: thresholds are of the package, the same for all images. */
+function plusText(predictions: PredictResult['predictions']): string {
+  const points = Object.entries(predictions[0]?.operating_points ?? {})
+  if (points.length === 0) return '+ the class with the highest score.'
+  const bounds = points.map(([label, threshold]) => `${printable(label)} ≥ ${threshold.toPrecision(4)}`)
+  return `+ at or above the operating point (${bounds.join(', ')}).`
 }
 
 /** A hostile file name must not move the cursor or colour the terminal. */
