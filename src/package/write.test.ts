@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { type PackageOwner, publishPackage } from './write.ts'
+import { type PackageOwner, publishPackage, refuseOccupied } from './write.ts'
 
 let dir: string
 let out: string
@@ -45,6 +45,17 @@ test('the package of another run, or of another model of another tool, is kept',
     assert.equal(await versionThere(), '1')
     await rm(out, { recursive: true })
   }
+})
+
+test('in a run that was renamed or copied the package of its training is replaced, that of another is kept', async () => {
+  const training = { recipe_hash: 'a', set_id: 'b', split_id: 'c', seed: 0 }
+  const provenance = { ...training, run: OURS.run }
+  await mkdir(out)
+  await writeFile(join(out, 'model.json'), JSON.stringify({ ...OURS, status: 'draft', provenance }))
+  const moved = { ...OURS, run: 'renamed' }
+  await assert.rejects(refuseOccupied(out, moved), /another model/)
+  await assert.rejects(refuseOccupied(out, { ...moved, training: { ...training, seed: 1 } }), /another model/)
+  await refuseOccupied(out, { ...moved, training })
 })
 
 test('a package that a kill left beside its place is back before the next one is built', async () => {

@@ -79,7 +79,15 @@ async function hashFiles(dir: string): Promise<Record<string, string>> {
 }
 
 /** Whose package a folder holds; another tool's model has no run and is told by its name. */
-export type PackageOwner = Pick<ModelPackage, 'name'> & { run: string | null }
+export interface PackageOwner {
+  name: string
+  run: string | null
+  /** For a package that lies in its run: what was trained, as the run's folder may be renamed or copied. */
+  training?: Training | undefined
+}
+
+const TRAINING = ['recipe_hash', 'set_id', 'split_id', 'seed'] as const
+export type Training = Pick<ModelPackage['provenance'], (typeof TRAINING)[number]>
 
 /**
  * Builds a package in a folder beside `out` and renames it there when it is whole, so that no reader ever sees half
@@ -153,6 +161,9 @@ export async function refuseOccupied(out: string, owner: PackageOwner): Promise<
   if (there.status !== 'draft')
     throw new UserError(`${out} holds a package that is ${String(there.status)}; it is kept.\n${advice}`)
   const run = there.provenance?.run ?? null
+  const { training } = owner
+  if (training && there.provenance && TRAINING.every((key) => there.provenance?.[key] === training[key]))
+    return
   if (run !== owner.run || (run === null && there.name !== owner.name))
     throw new UserError(`${out} holds the package of another model, ${String(there.name)}.\n${advice}`)
 }

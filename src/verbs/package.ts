@@ -1,8 +1,8 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { RealCase } from '../package/certify.ts'
 import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
-import { completePackage, publishPackage, refuseOccupied } from '../package/write.ts'
+import { completePackage, publishPackage, refuseOccupied, type Training } from '../package/write.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
@@ -39,7 +39,8 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
-  const owner = { run: run.id, name: run.config.name }
+  const isHome = resolve(out) === join(run.dir, RUN_FILES.package)
+  const owner = { run: run.id, name: run.config.name, training: isHome ? trainingOf(run) : undefined }
   await refuseOccupied(out, owner)
 
   const pointer = run[config.checkpoint]
@@ -111,12 +112,13 @@ async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => 
 }
 
 function modelJson(
-  { id, config, events }: RunRecord,
+  run: RunRecord,
   step: number,
   recipe: Recipe,
   { index, fingerprint, evaluation }: RunMaterials,
   about: { version: string; created: Date; isSynthetic: boolean },
 ): Omit<ModelPackage, 'files'> {
+  const { id, config, events } = run
   return {
     format: 1,
     name: config.name,
@@ -140,13 +142,17 @@ function modelJson(
       ...config.provenance,
       created: about.created.toISOString(),
       recipe: recipe as ModelPackage['provenance']['recipe'],
-      recipe_hash: config.recipe_hash,
-      set_id: config.data.set_id,
-      split_id: config.data.split_id,
+      ...trainingOf(run),
       run: id,
       step,
       weights_sha256: events.findLast((event) => event.type === 'start')?.weights_sha256 ?? null,
-      seed: config.train.seed,
     },
   }
 }
+
+const trainingOf = ({ config }: RunRecord): Training => ({
+  recipe_hash: config.recipe_hash,
+  set_id: config.data.set_id,
+  split_id: config.data.split_id,
+  seed: config.train.seed,
+})
