@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -22,6 +22,22 @@ test('without an environment the message says to run the set-up', async () => {
     })
   } finally {
     await rm(empty, { recursive: true })
+  }
+})
+
+test('an environment whose Python may not be run is told from none, with where it points', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'fiducial-python-'))
+  try {
+    const bin = join(root, '.venv', 'bin')
+    await mkdir(bin, { recursive: true })
+    await symlink('python3', join(bin, 'python'))
+    await writeFile(join(bin, 'python3'), '', { mode: 0o600 })
+    await assert.rejects(findPython({}, root), {
+      name: 'UserError',
+      message: /is there, but this user cannot run its Python: .*python, a link to .*bin\/python3\./,
+    })
+  } finally {
+    await rm(root, { recursive: true })
   }
 })
 

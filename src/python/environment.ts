@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
-import { delimiter, join, sep } from 'node:path'
+import { access, readlink } from 'node:fs/promises'
+import { delimiter, dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../schema/errors.ts'
 
@@ -26,6 +26,13 @@ export async function findPython(
   }
   const own = join(projectRoot, '.venv', 'bin', 'python')
   if (await isExecutable(own)) return own
+  const target = await linkTarget(own)
+  if (target !== null)
+    throw new UserError(
+      `The Python environment is there, but this user cannot run its Python: ${own}` +
+        `${target === own ? '' : `, a link to ${target}`}.\n` +
+        '  do: let this user read and run that file, or set FIDUCIAL_PYTHON to a Python that has torch.',
+    )
   throw new UserError(
     'Training and packaging need the Python environment, which is not set up yet.\n' +
       `  expected: ${own}\n` +
@@ -55,6 +62,18 @@ export function engineEnvironment(
     HF_HUB_DISABLE_TELEMETRY: '1',
     DO_NOT_TRACK: '1',
   }
+}
+
+/** Where a path points at the end of its links, as far as this user may follow them; null when it is not there. */
+async function linkTarget(path: string): Promise<string | null> {
+  let at = path
+  for (let links = 0; links < 40; links++) {
+    const next = await readlink(at).catch((cause: NodeJS.ErrnoException) => cause.code)
+    if (next === 'ENOENT' || next === 'ENOTDIR' || next === undefined) return null
+    if (next === 'EINVAL' || next === 'EACCES') return at
+    at = resolve(dirname(at), next)
+  }
+  return at
 }
 
 async function isExecutable(path: string): Promise<boolean> {
