@@ -124,6 +124,15 @@ export function positiveInteger(text: string): number {
   return value
 }
 
+const MOST_THREADS = 1024
+
+/** As `positiveInteger`, up to what a network's runtime can start. */
+export function threadCount(text: string): number {
+  const value = positiveInteger(text)
+  if (value > MOST_THREADS) throw new InvalidArgumentError(`Expected at most ${MOST_THREADS} threads.`)
+  return value
+}
+
 /** Values of the flags that a verb does not take. */
 const WITHOUT_FLAGS = { set: [], workers: availableParallelism(), dryRun: false }
 

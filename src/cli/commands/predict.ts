@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { PredictResult } from '../../schema/results.ts'
-import { command, positiveInteger } from '../command.ts'
+import { command, positiveInteger, threadCount } from '../command.ts'
 
 export function predictCommand(): Command {
   return command<PredictResult, { batch: number; threads?: number; allowFailed: boolean }>({
@@ -18,7 +18,7 @@ export function predictCommand(): Command {
     options: [
       new Option('--batch <n>', 'images in one run of the network').argParser(positiveInteger).default(8),
       new Option('--threads <n>', 'threads of the network; all cores, at most 4, unless given').argParser(
-        positiveInteger,
+        threadCount,
       ),
       new Option('--allow-failed', 'use a package without a passing certificate').default(false),
     ],

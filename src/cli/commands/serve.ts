@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ServeReady } from '../../verbs/serve.ts'
-import { command, positiveInteger } from '../command.ts'
+import { command, positiveInteger, threadCount } from '../command.ts'
 
 interface Flags {
   host: string
@@ -30,7 +30,7 @@ export function serveCommand(): Command {
       new Option('--host <address>', 'address to listen on').default('127.0.0.1', 'this machine only'),
       new Option('--port <n>', 'port to listen on; 0 takes any free one').argParser(portNumber).default(8080),
       new Option('--threads <n>', 'threads of each network; all cores, at most 4, unless given').argParser(
-        positiveInteger,
+        threadCount,
       ),
       new Option('--max-body-mb <n>', 'largest request').argParser(positiveInteger).default(64),
       new Option('--max-batch <n>', 'most images in one run of a network')
