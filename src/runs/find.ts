@@ -20,7 +20,7 @@ export async function findByReference(reference: string, parent: string = runsFo
     runs.map((run) => run.id),
   )
   throw new UserError(
-    `There is no run ${reference}${near ? `; did you mean ${near}?` : '.'}\n` +
+    `There is no run ${reference}${near ? `; did you mean ${near}?` : reference.endsWith('.') ? '' : '.'}\n` +
       `  looked in: ${parent}\n  do: "fiducial runs list" shows the runs; a path to a run folder works too.`,
   )
 }
