@@ -32,8 +32,8 @@ export function modelCard(
         certificate.checks.map((c) => [
           c.name,
           c.passed ? 'yes' : '**no**',
-          String(c.value),
-          String(c.limit),
+          fourDigits(c.value),
+          fourDigits(c.limit),
         ]),
       ),
     `## Provenance\n\n${provenance(model)}`,
@@ -93,7 +93,13 @@ function operatingPoints({ operating_points: points, task }: ModelPackage): stri
     const { maximize, subject_to = {} } = point.rule ?? {}
     const bounds = Object.entries(subject_to).map(([name, least]) => `${name} ≥ ${least}`)
     const rule = maximize === undefined ? 'none' : [`most ${maximize}`, ...bounds].join(', ')
-    return [point.label, String(point.threshold), rule, point.chosen_on, point.attained ? 'yes' : '**no**']
+    return [
+      point.label,
+      fourDigits(point.threshold),
+      rule,
+      point.chosen_on,
+      point.attained ? 'yes' : '**no**',
+    ]
   })
   if (rows.length > 0) return table(['label', 'threshold', 'rule', 'chosen on', 'rule met'], rows)
   return task.exclusive
@@ -120,11 +126,13 @@ function provenance({ provenance: made }: ModelPackage): string {
 function shown(metric: Metric): string {
   if (metric.value === null) return `undefined (${metric.reason})`
   const interval =
-    metric.low === null || metric.high === null
-      ? ''
-      : ` (${metric.low.toFixed(3)} to ${metric.high.toFixed(3)})`
+    metric.low === null || metric.high === null ? '' : ` (${metric.low.toFixed(3)}–${metric.high.toFixed(3)})`
   return `${metric.value.toFixed(3)}${interval}`
 }
+
+/** The whole number stands in model.json and certificate.json. */
+const fourDigits = (value: number | string): string =>
+  typeof value === 'number' ? String(Number(value.toPrecision(4))) : value
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`

@@ -1,5 +1,6 @@
 import type { Axis } from './axis.ts'
 import { type Html, html } from './html.ts'
+import { dense, placeMarkLabel } from './mark_label.ts'
 
 export interface Series {
   name: string
@@ -30,48 +31,60 @@ export interface Chart {
 }
 
 const LINE_HEIGHT = 14
-const MARGIN = { left: 52, right: 14, top: 10, bottom: 40 }
+const MARGIN = { right: 14, top: 10, bottom: 40 }
+/** Room of the upright axis' title, and of a character beside it. */
+const TITLE_WIDTH = 26
+const CHARACTER_WIDTH = 6.2
 
 /** A chart as SVG: axes with round ticks, a legend when there is more than one named series. Colours follow the page. */
 export function chart(spec: Chart): Html {
   const { width = 460, height = 260 } = spec
-  const plotWidth = width - MARGIN.left - MARGIN.right
+  const longest = Math.max(...spec.y.ticks.map(({ label }) => label.length))
+  const left = Math.max(52, Math.ceil(TITLE_WIDTH + longest * CHARACTER_WIDTH))
+  const plotWidth = width - left - MARGIN.right
   const plotHeight = height - MARGIN.top - MARGIN.bottom
-  const px = (x: number) => round(MARGIN.left + spec.x.place(x) * plotWidth)
+  const px = (x: number) => round(left + spec.x.place(x) * plotWidth)
   const py = (y: number) => round(MARGIN.top + (1 - spec.y.place(y)) * plotHeight)
   const bottom = MARGIN.top + plotHeight
-  const right = MARGIN.left + plotWidth
-  const labelY = (mark: { y: number }) => py(mark.y) + (spec.y.place(mark.y) > 0.75 ? 18 : 4)
+  const right = left + plotWidth
+  const curves = spec.series.map(({ points }) => dense(points.map(([x, y]) => [px(x), py(y)] as const)))
+  const plot = { left, right, top: MARGIN.top, bottom }
+  const marks = (spec.marks ?? []).map((mark) => ({
+    ...mark,
+    place: placeMarkLabel([px(mark.x), py(mark.y)], mark.label, curves, plot),
+  }))
   const named = spec.series.filter((series) => !series.isBackground)
   return html`<figure class="chart">
 <figcaption>${spec.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${spec.title}: ${spec.yLabel} by ${spec.xLabel}`}">
-<g class="grid">${spec.y.ticks.map(({ value }) => line(MARGIN.left, py(value), right, py(value)))}${spec.x.ticks.map(
+<g class="grid">${spec.y.ticks.map(({ value }) => line(left, py(value), right, py(value)))}${spec.x.ticks.map(
     ({ value }) => line(px(value), MARGIN.top, px(value), bottom),
   )}</g>
 <g class="ticks">${spec.y.ticks.map(
     ({ value, label }) =>
-      html`<text x="${MARGIN.left - 7}" y="${round(py(value) + 3.5)}" text-anchor="end">${label}</text>`,
+      html`<text x="${left - 7}" y="${round(py(value) + 3.5)}" text-anchor="end">${label}</text>`,
   )}${spec.x.ticks.map(
     ({ value, label }) =>
       html`<text x="${px(value)}" y="${bottom + 15}" text-anchor="middle">${label}</text>`,
   )}</g>
-<g class="axis">${line(MARGIN.left, bottom, right, bottom)}${line(MARGIN.left, MARGIN.top, MARGIN.left, bottom)}</g>
-<text class="axis-label" x="${round((MARGIN.left + right) / 2)}" y="${height - 6}" text-anchor="middle">${spec.xLabel}</text>
+<g class="axis">${line(left, bottom, right, bottom)}${line(left, MARGIN.top, left, bottom)}</g>
+<text class="axis-label" x="${round((left + right) / 2)}" y="${height - 6}" text-anchor="middle">${spec.xLabel}</text>
 <text class="axis-label" transform="translate(12 ${round((MARGIN.top + bottom) / 2)}) rotate(-90)" text-anchor="middle">${spec.yLabel}</text>
 ${(spec.rules ?? []).map(
   ({ x, label }) =>
     html`<g class="rule">${line(px(x), MARGIN.top, px(x), bottom)}<text x="${px(x) + 4}" y="${MARGIN.top + 11}">${label}</text></g>`,
 )}${spec.series.map((series) => seriesPath(series, px, py))}${(spec.notes ?? []).map(
   ({ x, y, text }) =>
-    html`<text class="note" x="${px(x)}" y="${round(clearOf(py(y) - 5, (spec.marks ?? []).map(labelY)))}">${text}</text>`,
-)}${(spec.marks ?? []).map((mark) => {
-  // Labels turn towards the inside, so that they stay within the plot.
-  const isRight = spec.x.place(mark.x) > 0.6
-  return html`<g class="mark c${mark.colour}"><circle cx="${px(mark.x)}" cy="${py(mark.y)}" r="5"/><text x="${
-    px(mark.x) + (isRight ? -10 : 10)
-  }" y="${labelY(mark)}" text-anchor="${isRight ? 'end' : 'start'}">${mark.label}</text></g>`
-})}</svg>${
+    html`<text class="note" x="${px(x)}" y="${round(
+      clearOf(
+        py(y) - 5,
+        marks.map(({ place }) => place.y),
+      ),
+    )}">${text}</text>`,
+)}${marks.map(
+  ({ x, y, label, colour, place }) =>
+    html`<g class="mark c${colour}"><circle cx="${px(x)}" cy="${py(y)}" r="5"/><text x="${round(place.x)}" y="${round(place.y)}" text-anchor="${place.anchor}">${label}</text></g>`,
+)}</svg>${
     named.length > 1 &&
     html`<ul class="legend">${named.map(
       (series) =>

@@ -11,6 +11,7 @@ import { linearAxis, logAxis } from './axis.ts'
 import { chooseCases } from './choose_cases.ts'
 import { duration } from './format.ts'
 import { html } from './html.ts'
+import { dense, placeMarkLabel } from './mark_label.ts'
 import { renderReport } from './report.ts'
 import { evaluationTable } from './terminal_table.ts'
 import { trainingSection } from './training.ts'
@@ -253,6 +254,17 @@ test('axes hold their values on round ticks', () => {
   const powers = logAxis(2e-5, 1e-3)
   assert.deepEqual(powers.domain, [1e-5, 1e-3])
   assert.ok(Math.abs(powers.place(1e-4) - 0.5) < 1e-9)
+})
+
+test("a mark's label stands where no curve runs through it", () => {
+  const curve = dense([
+    [52, 60],
+    [300, 60],
+  ])
+  const plot = { left: 52, right: 480, top: 10, bottom: 240 }
+  const { x, y } = placeMarkLabel([120, 60], 'best checkpoint', [curve], plot)
+  assert.equal(x, 130)
+  assert.ok(y - 11 > 60 || y + 3 < 60, `${y} is crossed`)
 })
 
 test('durations read as a person says them', () => {

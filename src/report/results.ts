@@ -28,7 +28,7 @@ function tileValue(metric: Metric, { bootstrap }: Evaluation): Html {
   const range =
     metric.low === null || metric.high === null
       ? 'no interval'
-      : `${decimal(metric.low)} to ${decimal(metric.high)}, ${level}`
+      : `${decimal(metric.low)}–${decimal(metric.high)}, ${level}`
   return html`<div class="value">${decimal(metric.value)}</div><div class="range">${range}</div>`
 }
 

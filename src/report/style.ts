@@ -74,7 +74,7 @@ svg { display: block; width: 100%; height: auto; }
 .line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); }
 .dot.c0 { fill: var(--c0); } .dot.c1 { fill: var(--c1); } .dot.c2 { fill: var(--c2); }
 .dot.c3 { fill: var(--c3); } .dot.c4 { fill: var(--c4); }
-.mark circle { fill: var(--page); stroke: var(--c2); stroke-width: 2.5; }
+.mark circle { fill: var(--page); stroke: var(--c2); stroke-width: 2.5; } .mark.c1 circle { stroke: var(--c1); }
 .chart .mark text { fill: var(--text); font-size: 11.5px; paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0 0; padding: 0 0 0 44px; font-size: 12px; color: var(--soft); }
 .legend li { display: flex; align-items: center; gap: 6px; }

@@ -1,5 +1,5 @@
-import type { Evaluation, Metric } from '../schema/evaluation.ts'
-import { count, decimal, metricName } from './format.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import { count, metricName, metricText } from './format.ts'
 import { printable } from './terminal_table.ts'
 
 /**
@@ -14,7 +14,7 @@ export function summaryLines(evaluation: Evaluation, { synthetic }: { synthetic:
     ? ['accuracy', 'balanced_accuracy']
     : ['sensitivity_mean', 'specificity_mean']
   const values = (synthetic ? ranked : [...ranked, ...decided]).map(
-    (key) => `${metricName(isSingle ? key.replace(/_mean$/, '') : key)} ${bracketed(metrics[key])}`,
+    (key) => `${metricName(isSingle ? key.replace(/_mean$/, '') : key)} ${metricText(metrics[key])}`,
   )
   const positive = isSingle
     ? `, ${per_label[task.labels[0]!]!.positive} positive`
@@ -27,14 +27,4 @@ export function summaryLines(evaluation: Evaluation, { synthetic }: { synthetic:
     ...warnings.map((warning) => `! ${warning}`),
   ]
   return [`validation  ${first}`, ...more.map((line) => `            ${line}`)].map(printable)
-}
-
-/** `0.881 [0.845, 0.917]` */
-function bracketed(metric: Metric | undefined): string {
-  if (!metric) return '–'
-  if (metric.value === null) return `undefined (${metric.reason})`
-  const { value, low, high } = metric
-  return low === null || high === null
-    ? `${decimal(value)} (no interval)`
-    : `${decimal(value)} [${decimal(low)}, ${decimal(high)}]`
 }

@@ -98,7 +98,7 @@ function metricChart(
     y: linearAxis(smallest(values), 1),
     yLabel: series.length === 1 ? series[0]!.name : 'metric',
     series: coloured,
-    marks: bestValue ? [{ x: bestValue[0], y: bestValue[1], label: 'best checkpoint', colour: 2 }] : [],
+    marks: bestValue ? [{ x: bestValue[0], y: bestValue[1], label: 'best checkpoint', colour: 1 }] : [],
   })
 }
 
