@@ -23,3 +23,6 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
 
 /** A metric to four places; a dash when it is undefined. */
 export const metric = (value: number | null | undefined) => (value == null ? '—' : value.toFixed(4))
+
+/** `1 case`, `3 cases`. */
+export const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`

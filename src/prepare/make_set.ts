@@ -51,7 +51,7 @@ export async function makeSet(making: Making, options: { mergeOnly: boolean }): 
   await using _lock = await lockFolder(place.locks, 'all', () => true)
   const earlier = await publishEarlier(making)
   if (earlier !== null) return earlier
-  await refuseTooManyQuarantined(place.staging, request.skipped, allowedQuarantined(request))
+  await refuseTooManyQuarantined(place.staging, request.skipped, allowedQuarantined(request), true)
   for (const line of await passedOver(place)) log(`note: ${line}`)
   await mentionUnfinished(making)
 

@@ -72,16 +72,19 @@ async function removeTemporaries(dir: string): Promise<void> {
 /**
  * Writes the list of cases that could not be read.
  *
+ * @param beforeReading no file has been opened yet: these are not there at all
  * @throws {AttentionError} if there are more than allowed
  */
 export async function refuseTooManyQuarantined(
   staging: string,
   quarantined: readonly Quarantined[],
   allowed: number,
+  beforeReading = false,
 ): Promise<void> {
   const sorted = [...quarantined].sort((a, b) => (a.case_id < b.case_id ? -1 : 1))
   await writeAtomic(quarantineFile(staging), sorted.map((line) => `${JSON.stringify(line)}\n`).join(''))
-  if (sorted.length > allowed) throw tooManyQuarantined(sorted, allowed, quarantineFile(staging))
+  if (sorted.length > allowed)
+    throw tooManyQuarantined(sorted, allowed, quarantineFile(staging), beforeReading)
 }
 
 const quarantineFile = (staging: string) => join(stagedSet(staging), 'quarantine.jsonl')
@@ -158,6 +161,7 @@ export function tooManyQuarantined(
   quarantined: readonly Quarantined[],
   allowed: number,
   list: string,
+  beforeReading = false,
 ): AttentionError {
   const shown = quarantined
     .slice(0, 5)
@@ -165,7 +169,7 @@ export function tooManyQuarantined(
   if (quarantined.length > shown.length) shown.push(`  … and ${quarantined.length - shown.length} more`)
   return new AttentionError(
     `${quarantined.length} ${quarantined.length === 1 ? 'case' : 'cases'} could not be read; at most ${Math.floor(allowed)} may be (data.max_quarantined). ` +
-      `Nothing was published.\n${shown.join('\n')}\n  all of them: ${list}\n` +
+      `Nothing was published.\n${beforeReading ? '  No other file has been read yet; more of them may be unreadable.\n' : ''}${shown.join('\n')}\n  all of them: ${list}\n` +
       '  do: repair or remove these files and run the same command again, finished shards are kept; ' +
       'or raise data.max_quarantined.',
   )

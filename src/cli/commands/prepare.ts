@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { UserError } from '../../schema/errors.ts'
 import type { PrepareDryRun, PrepareResult, PrepareSliceResult } from '../../schema/results.ts'
 import { command } from '../command.ts'
+import { count } from '../table.ts'
 
 type Result = PrepareResult | PrepareSliceResult | PrepareDryRun
 interface Own {
@@ -94,7 +95,7 @@ const MERGED: typeof MADE = {
 
 function setText(result: PrepareResult, says = MADE): string {
   const { cases, shards, bytes, out, reused, repaired, quarantined } = result
-  const lines = [`${cases} cases in ${shards} shards, ${size(bytes)}: ${out}`]
+  const lines = [`${count(cases, 'case')} in ${count(shards, 'shard')}, ${size(bytes)}: ${out}`]
   if (repaired > 0)
     lines.push(`${repaired} of them ${repaired === 1 ? 'was' : 'were'} damaged and made again.`)
   else lines.push(reused ? says.reused() : says.fresh(result))
@@ -108,15 +109,16 @@ function setText(result: PrepareResult, says = MADE): string {
 }
 
 function sliceText({ slice, shards, cases, missing_shards, staging, set }: PrepareSliceResult): string {
-  const own = `Slice ${slice}: ${cases} cases in ${shards} shards.`
+  const own = `Slice ${slice}: ${count(cases, 'case')} in ${count(shards, 'shard')}.`
   if (set !== null) return `${own} It was the last.\n${setText(set)}`
-  return `${own} ${missing_shards} shards are left to other slices; the last to finish publishes the set.\n  in: ${staging}`
+  return `${own} ${count(missing_shards, 'shard')} ${missing_shards === 1 ? 'is' : 'are'} left to other slices; the last to finish publishes the set.\n  in: ${staging}`
 }
 
 function dryRunText({ cases, shards, bytes, out, free_bytes, reused }: PrepareDryRun): string {
-  if (reused) return `Nothing to do: ${cases} cases in ${shards} shards, ${size(bytes)}, are in ${out}`
+  if (reused)
+    return `Nothing to do: ${count(cases, 'case')} in ${count(shards, 'shard')}, ${size(bytes)}, ${cases === 1 ? 'is' : 'are'} in ${out}`
   const free = free_bytes === null ? '' : `; ${size(free_bytes)} are free`
-  return `Would make ${cases} cases in ${shards} shards, ${size(bytes)}${free}, below ${out}`
+  return `Would make ${count(cases, 'case')} in ${count(shards, 'shard')}, ${size(bytes)}${free}, below ${out}`
 }
 
 const size = (bytes: number) =>
