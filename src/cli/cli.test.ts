@@ -239,6 +239,17 @@ test('the launcher works through a symbolic link from another folder', async () 
   assert.equal((await run(join(dir, 'linked'), ['--version'])).code, 0)
 })
 
+test('more threads than a machine has use for are refused in plain words', async () => {
+  for (const line of [
+    ['predict', 'package', 'a.png'],
+    ['serve', 'package'],
+  ]) {
+    const { code, stderr } = await fiducial(...line, '--threads', '1e9')
+    assert.equal(code, 2)
+    assert.match(stderr, /--threads <n>.*at most 1024/)
+  }
+})
+
 test('the launcher needs no PATH, and no compile cache that cannot be made', async () => {
   const cache = process.platform === 'linux' ? '/proc/x' : join(dir, 'absent')
   for (const env of [{ PATH: '/nonexistent' }, { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache }]) {

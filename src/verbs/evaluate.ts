@@ -77,7 +77,7 @@ export async function planEvaluation(
     const openings = await countTestOpenings(run.dir)
     if (options.split === 'test')
       would.push(
-        `open the test split of ${run.id}, opened ${openings} times so far, and score it with Python`,
+        `open the test split of ${run.id}, opened ${openings} ${openings === 1 ? 'time' : 'times'} so far, and score it with Python`,
       )
     else would.push(`evaluate the ${options.split} split of ${run.id}`)
   } else if ('package' in target) {
