@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { InspectResult } from '../../schema/results.ts'
 import { colourText } from '../../verbs/colour_text.ts'
 import { command } from '../command.ts'
-import { heading, table } from '../table.ts'
+import { count, heading, table } from '../table.ts'
 
 export function inspectCommand(): Command {
   return command<InspectResult, { contactSheet?: string }>({
@@ -45,7 +45,7 @@ function text(result: InspectResult): string {
 }
 
 function summary({ cases, patients, images, synthetic }: InspectResult): string {
-  const line = `${cases} cases of ${patients} patients${synthetic ? ', SYNTHETIC: not data of people' : ''}`
+  const line = `${count(cases, 'case')} of ${count(patients, 'patient')}${synthetic ? ', SYNTHETIC: not data of people' : ''}`
   if (images === null) return line
   const { formats, bits, height, width, sampled } = images
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
