@@ -82,15 +82,36 @@ test('patients of many images are spread over the parts too', () => {
   assert.ok(share > 0.17 && share < 0.23, `${share} of the images are in test, 0.2 of the patients`)
 })
 
-test('a finding of three patients reaches train and test before it reaches one part twice over', () => {
-  const cases = patients(60).map((one) => ({ ...one, labels: { rare: 0 as 0 | 1 } }))
-  for (const patient of ['p3', 'p17', 'p44'])
-    for (const one of cases) if (one.patient_id === patient) one.labels.rare = 1
-  for (let seed = 0; seed < 20; seed++) {
-    const { parts } = assignSplit(cases, rule(0.3, 0.3, seed))
-    const found = new Set(cases.flatMap((one, i) => (one.labels.rare === 1 ? [parts[i]] : [])))
-    assert.equal(found.size, 3, `seed ${seed}: ${[...found]}`)
-  }
+test('a finding of as many patients as parts reaches each of them, and sizes stay exact', () => {
+  const single = Array.from(
+    { length: 60 },
+    (_, p): SplitCase => ({
+      case_id: `c${p}`,
+      patient_id: `p${p}`,
+      labels: { common: (p % 2) as 0 | 1, rare: 0 },
+    }),
+  )
+  for (const [name, cases] of [
+    ['one image each', single],
+    ['up to 20 images', patients(60).map((one) => ({ ...one, labels: { ...one.labels, rare: 0 } }))],
+  ] as [string, SplitCase[]][])
+    for (const positive of [
+      ['p3', 'p17', 'p44'],
+      ['p3', 'p17', 'p44', 'p50'],
+      ['p1', 'p3', 'p17', 'p44', 'p50'],
+    ])
+      for (let seed = 0; seed < 20; seed++) {
+        const marked = cases.map((one) => ({
+          ...one,
+          labels: { ...one.labels, rare: positive.includes(one.patient_id) ? (1 as const) : (0 as const) },
+        }))
+        const { parts } = assignSplit(marked, rule(0.15, 0.2, seed))
+        const found = new Set(marked.flatMap((one, i) => (one.labels.rare === 1 ? [parts[i]] : [])))
+        assert.equal(found.size, 3, `${name}, ${positive.length} patients, seed ${seed}: ${[...found]}`)
+        const counts = { train: 0, val: 0, test: 0 }
+        for (const [part] of partsOfPatients(marked, parts).values()) counts[part!]++
+        assert.deepEqual(counts, { train: 39, val: 9, test: 12 })
+      }
 })
 
 test('the split is the same each time, whatever the order of the cases', () => {

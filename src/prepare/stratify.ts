@@ -14,7 +14,8 @@ export interface Unit {
 /**
  * Iterative stratification over whole units: the rarest stratum is dealt out first, each unit of it to the bin that
  * lacks that stratum most, then the bin that lacks patients most. No bin takes more patients than its target, so the
- * sizes are as asked and rare findings reach every bin that they can.
+ * sizes are as asked. A stratum of at least as many patients as there are bins is wanted once in each, however small
+ * the bin's share; it may miss one only where its patients stick together or were dealt out for a rarer stratum.
  *
  * @param targets patients wanted in each bin; their sum is at least all patients
  * @param placed units that are already in a bin, e.g. from an earlier split: they count and are not moved
@@ -56,6 +57,7 @@ export function stratify(
     for (const stratum of units[i]!.strata) open.get(stratum)!.add(i)
   }
   for (const { unit } of placed) wish(unit)
+  for (const [stratum, wanted] of wantedStratum) wantedStratum.set(stratum, onceInEach(wanted, targets))
   for (const { unit, bin } of placed) take(unit, bin)
 
   const bins = new Array<number>(units.length).fill(-1)
@@ -79,6 +81,25 @@ export function stratify(
   for (const i of order) if (bins[i] === -1) place(i, null)
   return bins
 }
+
+/** Raises what is wanted to one patient in each bin that is asked for, the others giving in proportion, if there are enough. */
+function onceInEach(wanted: readonly number[], targets: readonly number[]): number[] {
+  const total = sum(wanted)
+  let others = targets.flatMap((target, bin) => (target > 0 ? [bin] : []))
+  const numAsked = others.length
+  if (total < numAsked - ROUNDING) return [...wanted]
+  for (;;) {
+    const left = total - (numAsked - others.length)
+    const scale = left / sum(others.map((bin) => wanted[bin]!))
+    const enough = others.filter((bin) => wanted[bin]! * scale >= 1 - ROUNDING)
+    if (enough.length === others.length)
+      return wanted.map((want, bin) => (others.includes(bin) ? want * scale : targets[bin]! > 0 ? 1 : want))
+    others = enough
+  }
+}
+
+/** Far above the rounding of a sum of shares, far below a patient. */
+const ROUNDING = 1e-9
 
 /** The bin with room that lacks the stratum most, then patients most, then as drawn; without room anywhere, the emptiest. */
 function emptiest(
