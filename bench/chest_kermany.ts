@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Evaluation } from '../src/schema/evaluation.ts'
 import type { RunResult } from '../src/schema/results.ts'
-import { runFiducial } from './cli.ts'
+import { runFiducial } from './run_fiducial.ts'
 
 const recipe = process.argv[2] ?? fileURLToPath(new URL('../recipes/chest-kermany.yaml', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'fiducial-bench-'))

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { encodePng } from '#raster'
 import { writeTinyPackage } from '../src/package/testing/tiny_package.ts'
-import { fiducialPath } from './cli.ts'
+import { fiducialPath } from './run_fiducial.ts'
 
 const [givenPackage, givenImage] = process.argv.slice(2)
 const scratch = await mkdtemp(join(tmpdir(), 'fiducial-bench-serve-'))
