@@ -1,13 +1,13 @@
-"""Batches ahead of need: a thread gathers samples from memory-mapped shards into host memory while the device works."""
+"""Batches ahead of need: threads gather samples from memory-mapped shards into host memory while the device works."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import queue
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
@@ -21,9 +21,10 @@ from fiducial_engine.sampling import Rows, Sampler
 from fiducial_engine.shards import ShardSet
 
 # Steps are read in chunks of about this much: handing a batch from thread to thread costs as much as gathering 1 MB.
-_CHUNK_BYTES = 16 << 20
+_CHUNK_BYTES = 8 << 20
 _MOST_STEPS = 8
-_CHUNKS_AHEAD = 2
+_CHUNKS_AHEAD = 3
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +93,19 @@ class Loader:
         pin: bool = False,
     ) -> None:
         self.wait_seconds = 0.0
-        self._queue: queue.Queue[list[list[Batch]] | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
-        self._closed = threading.Event()
         sample_bytes = shards.dtype.itemsize * math.prod(shards.index.sample_shape)
         step_bytes = sample_bytes * math.ceil(sampler.global_batch / world_size)
         num_steps = max(1, min(_MOST_STEPS, _CHUNK_BYTES // step_bytes))
-        # Memory is used again: the page faults of fresh memory cost as much as gathering. One slot is being filled,
-        # one is in use, the others wait in the queue. Pinned memory is torch's own to use again: only it knows when
-        # the device has read it.
-        slots: list[Tensor | None] = [None] * (_CHUNKS_AHEAD + 2)
+        self._chunks = [
+            range(first, min(end_step, first + num_steps)) for first in range(first_step, end_step, num_steps)
+        ]
+        # Memory is used again: the page faults of fresh memory cost as much as gathering. One slot is in use, the
+        # others are being filled or wait. Pinned memory is torch's own to use again: only it knows when the device has
+        # read it.
+        slots: list[Tensor | None] = [None] * (_CHUNKS_AHEAD + 1)
 
-        def read(chunk: int, steps: range) -> list[list[Batch]]:
-            positions_of = [sampler.positions(step, rank, world_size) for step in steps]
+        def read(chunk: int) -> list[list[Batch]]:
+            positions_of = [sampler.positions(step, rank, world_size) for step in self._chunks[chunk]]
             positions = np.concatenate(positions_of)
             sizes = [
                 len(one) * (i + 1) // accumulate - len(one) * i // accumulate
@@ -117,29 +119,19 @@ class Loader:
                 slots[slot] = memory
             return [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
 
-        def read_ahead() -> None:
-            try:
-                for chunk, first in enumerate(range(first_step, end_step, num_steps)):
-                    if not self._put(read(chunk, range(first, min(end_step, first + num_steps)))):
-                        return
-                self._put(None)
-            except BaseException as error:  # Raised again where the batch is asked for.
-                self._put(error)
-
-        self._thread = threading.Thread(target=read_ahead, name="loader", daemon=True)
-        self._thread.start()
+        self._read = read
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="loader")
+        self._ahead = deque(self._threads.submit(read, chunk) for chunk in range(len(self._chunks[:_CHUNKS_AHEAD])))
 
     def __iter__(self) -> Iterator[list[Batch]]:
-        while True:
+        for chunk in range(len(self._chunks)):
             asked = time.perf_counter()
-            item = self._queue.get()
+            steps = self._ahead.popleft().result()
             self.wait_seconds += time.perf_counter() - asked
-            if item is None:
-                self._thread.join()
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield from item
+            # The chunk before this one is done with, and its memory free.
+            if chunk + _CHUNKS_AHEAD < len(self._chunks):
+                self._ahead.append(self._threads.submit(self._read, chunk + _CHUNKS_AHEAD))
+            yield from steps
 
     def __enter__(self) -> Loader:
         return self
@@ -150,15 +142,5 @@ class Loader:
         self.close()
 
     def close(self) -> None:
-        """Stop reading ahead. A thread that is still there when the interpreter ends would abort it."""
-        self._closed.set()
-        self._thread.join()
-
-    def _put(self, item: list[list[Batch]] | BaseException | None) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
+        """Stop reading ahead, and wait for what is being read."""
+        self._threads.shutdown(cancel_futures=True)
