@@ -5,12 +5,14 @@ export class ByteReader {
   readonly bytes: Uint8Array
   readonly #view: DataView
   readonly #what: string
+  readonly #littleEndian: boolean
 
   /** @param what names the file in errors, e.g. 'PNG' */
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Uint8Array, what: string, byteOrder: 'little-endian' | 'big-endian') {
     this.bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#what = what
+    this.#littleEndian = byteOrder === 'little-endian'
   }
 
   get length(): number {
@@ -22,24 +24,24 @@ export class ByteReader {
     return this.#view.getUint8(offset)
   }
 
-  u16(offset: number, littleEndian = false): number {
+  u16(offset: number): number {
     this.need(offset, 2)
-    return this.#view.getUint16(offset, littleEndian)
+    return this.#view.getUint16(offset, this.#littleEndian)
   }
 
   u24le(offset: number): number {
-    return this.u16(offset, true) | (this.u8(offset + 2) << 16)
+    return this.u8(offset) | (this.u8(offset + 1) << 8) | (this.u8(offset + 2) << 16)
   }
 
-  u32(offset: number, littleEndian = false): number {
+  u32(offset: number): number {
     this.need(offset, 4)
-    return this.#view.getUint32(offset, littleEndian)
+    return this.#view.getUint32(offset, this.#littleEndian)
   }
 
   /** An unsigned 64-bit integer; beyond 2^53 it is past the end of any file. */
-  u64(offset: number, littleEndian = false): number {
+  u64(offset: number): number {
     this.need(offset, 8)
-    return Number(this.#view.getBigUint64(offset, littleEndian))
+    return Number(this.#view.getBigUint64(offset, this.#littleEndian))
   }
 
   ascii(offset: number, length: number): string {

@@ -10,7 +10,7 @@ import { exifOrientation } from './tiff_header.ts'
  * @see ITU-T T.81 (1992), annex B
  */
 export function jpegHeader(bytes: Uint8Array): StoredHeader {
-  const reader = new ByteReader(bytes, 'JPEG')
+  const reader = new ByteReader(bytes, 'JPEG', 'big-endian')
   let orientation = 1
   for (let at = 2; ; ) {
     if (reader.u8(at) !== 0xff) throw damaged(`no marker where one belongs, at byte ${at}`)

@@ -10,7 +10,7 @@ import { exifOrientation } from './tiff_header.ts'
  * @see W3C Portable Network Graphics, 3rd edition (2025), sections 5 and 11
  */
 export function pngHeader(bytes: Uint8Array): StoredHeader {
-  const reader = new ByteReader(bytes, 'PNG')
+  const reader = new ByteReader(bytes, 'PNG', 'big-endian')
   if (reader.ascii(12, 4) !== 'IHDR' || reader.u32(8) !== 13) throw damaged('its first chunk is not IHDR')
   const width = reader.u32(16)
   const height = reader.u32(20)

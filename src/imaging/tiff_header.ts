@@ -9,7 +9,7 @@ import { ImageError } from './image_error.ts'
  * @see TIFF 6.0 (1992), sections 2 to 8; TIFF/EP for NewSubfileType
  */
 export function tiffHeader(bytes: Uint8Array): StoredHeader {
-  const reader = new ByteReader(bytes, 'TIFF')
+  const reader = tiffReader(bytes, 'TIFF')
   const directories = readDirectories(reader)
   const first = directories[0]
   if (first === undefined) throw damaged('it has no directory')
@@ -43,7 +43,7 @@ export function tiffHeader(bytes: Uint8Array): StoredHeader {
  */
 export function exifOrientation(exif: Uint8Array): number {
   try {
-    const first = readDirectories(new ByteReader(exif, 'EXIF'))[0]
+    const first = readDirectories(tiffReader(exif, 'EXIF'))[0]
     return first ? validOrientation(number(first, TAG.orientation, 1)) : 1
   } catch (error) {
     if (error instanceof ImageError) return 1
@@ -105,24 +105,29 @@ const PHOTOMETRICS: Record<number, { colour: StoredHeader['colour']; samples: nu
   6: { colour: 'rgb', samples: 3 },
 }
 
+/** The first two bytes say the order of all that follow: `II` little-endian, `MM` big-endian. */
+function tiffReader(bytes: Uint8Array, what: string): ByteReader {
+  const isLittle = bytes[0] === 0x49 && bytes[1] === 0x49
+  return new ByteReader(bytes, what, isLittle ? 'little-endian' : 'big-endian')
+}
+
 function readDirectories(reader: ByteReader): Directory[] {
-  const little = reader.ascii(0, 2) === 'II'
-  const isBig = reader.u16(2, little) === 43
-  const offset = (at: number) => (isBig ? reader.u64(at, little) : reader.u32(at, little))
+  const isBig = reader.u16(2) === 43
+  const offset = (at: number) => (isBig ? reader.u64(at) : reader.u32(at))
   const directories: Directory[] = []
   const seen = new Set<number>()
   for (let at = offset(isBig ? 8 : 4); at !== 0 && !seen.has(at); ) {
     seen.add(at)
     if (directories.length === MAX_DIRECTORIES) throw damaged(`more than ${MAX_DIRECTORIES} directories`)
-    const entries = isBig ? reader.u64(at, little) : reader.u16(at, little)
+    const entries = isBig ? reader.u64(at) : reader.u16(at)
     const entrySize = isBig ? 20 : 12
     const start = at + (isBig ? 8 : 2)
     reader.need(start, entries * entrySize)
     const directory = new Map<number, readonly number[]>()
     for (let i = 0; i < entries; i++) {
       const entry = start + i * entrySize
-      const values = readValues(reader, entry, { little, isBig })
-      if (values !== null) directory.set(reader.u16(entry, little), values)
+      const values = readValues(reader, entry, { isBig })
+      if (values !== null) directory.set(reader.u16(entry), values)
     }
     directories.push(directory)
     at = offset(start + entries * entrySize)
@@ -131,21 +136,17 @@ function readDirectories(reader: ByteReader): Directory[] {
 }
 
 /** The first values of a directory entry of an unsigned integer type; null for any other. */
-function readValues(
-  reader: ByteReader,
-  entry: number,
-  { little, isBig }: { little: boolean; isBig: boolean },
-): number[] | null {
-  const size = { 1: 1, 3: 2, 4: 4 }[reader.u16(entry + 2, little)]
+function readValues(reader: ByteReader, entry: number, { isBig }: { isBig: boolean }): number[] | null {
+  const size = { 1: 1, 3: 2, 4: 4 }[reader.u16(entry + 2)]
   if (size === undefined) return null
-  const count = isBig ? reader.u64(entry + 4, little) : reader.u32(entry + 4, little)
+  const count = isBig ? reader.u64(entry + 4) : reader.u32(entry + 4)
   const inline = entry + (isBig ? 12 : 8)
   const fits = count * size <= (isBig ? 8 : 4)
-  const at = fits ? inline : isBig ? reader.u64(inline, little) : reader.u32(inline, little)
+  const at = fits ? inline : isBig ? reader.u64(inline) : reader.u32(inline)
   // Long tables (strip offsets) are the decoder's business, and may lie anywhere.
   if (count === 0 || count > MAX_VALUES) return null
   const read = { 1: reader.u8, 2: reader.u16, 4: reader.u32 }[size]!
-  return Array.from({ length: count }, (_, i) => read.call(reader, at + i * size, little))
+  return Array.from({ length: count }, (_, i) => read.call(reader, at + i * size))
 }
 
 const number = (directory: Directory, tag: number, missing: number) => directory.get(tag)?.[0] ?? missing

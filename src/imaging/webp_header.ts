@@ -10,15 +10,15 @@ import { exifOrientation } from './tiff_header.ts'
  * @see RFC 9649 (2024), sections 2 and 3
  */
 export function webpHeader(bytes: Uint8Array): StoredHeader {
-  const reader = new ByteReader(bytes, 'WebP')
-  const end = 8 + reader.u32(4, true)
+  const reader = new ByteReader(bytes, 'WebP', 'little-endian')
+  const end = 8 + reader.u32(4)
   if (end > bytes.length) throw truncated('WebP', bytes.length)
   let header: StoredHeader | null = null
   let orientation = 1
   let hasAlpha = false
   for (let at = 12; at + 8 <= end; ) {
     const name = reader.ascii(at, 4)
-    const length = reader.u32(at + 4, true)
+    const length = reader.u32(at + 4)
     const body = at + 8
     reader.need(body, length)
     if (name === 'ANIM' || name === 'ANMF' || (name === 'VP8X' && (reader.u8(body) & 0x02) !== 0))
@@ -38,7 +38,7 @@ export function webpHeader(bytes: Uint8Array): StoredHeader {
 
 function lossyHeader(reader: ByteReader, at: number): StoredHeader {
   if (reader.u24le(at + 3) !== 0x2a019d) throw damaged('its frame has no start code')
-  return image(reader.u16(at + 8, true) & 0x3fff, reader.u16(at + 6, true) & 0x3fff, {
+  return image(reader.u16(at + 8) & 0x3fff, reader.u16(at + 6) & 0x3fff, {
     alpha: 'none',
     lossy: true,
   })
@@ -46,7 +46,7 @@ function lossyHeader(reader: ByteReader, at: number): StoredHeader {
 
 function losslessHeader(reader: ByteReader, at: number): StoredHeader {
   if (reader.u8(at) !== 0x2f) throw damaged('its lossless frame has no signature')
-  const fields = reader.u32(at + 1, true)
+  const fields = reader.u32(at + 1)
   const alpha = ((fields >>> 28) & 1) === 1 ? 'alpha' : 'none'
   return image(((fields >>> 14) & 0x3fff) + 1, (fields & 0x3fff) + 1, { alpha, lossy: false })
 }
