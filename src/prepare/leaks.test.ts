@@ -39,7 +39,7 @@ const leaking = { kind: 'column' as const, leaks: findLeaks(cases, parts) }
 
 test('training on a leaking split is refused with counts, cases and what to do; exit code 2', () => {
   assert.throws(
-    () => refuseLeaks(leaking, false),
+    () => refuseLeaks(leaking, { allow_leaks: false }),
     (error) =>
       error instanceof UserError &&
       error.exitCode === 2 &&
@@ -50,8 +50,8 @@ test('training on a leaking split is refused with counts, cases and what to do; 
 })
 
 test('data.allow_leaks and a clean split let training go on', () => {
-  refuseLeaks(leaking, true)
-  refuseLeaks({ kind: 'random', leaks: [] }, false)
+  refuseLeaks(leaking, { allow_leaks: true })
+  refuseLeaks({ kind: 'random', leaks: [] }, { allow_leaks: false })
 })
 
 const nih = fileURLToPath(new URL('../../../shared/data/chest-nih64', import.meta.url))

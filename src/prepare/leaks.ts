@@ -69,11 +69,14 @@ export function describeLeaks(leaks: readonly Leak[]): string {
  * Stops training on a given split whose parts share patients or images: what is measured there is not what new
  * patients would see.
  *
- * @param allow `data.allow_leaks`: the user knows; every report then says so
+ * @param options `allow_leaks` of the recipe's data: the user knows; every report then says so
  * @throws {UserError} naming the cases and counts
  */
-export function refuseLeaks(split: Pick<SplitTable, 'kind' | 'leaks'>, allow: boolean): void {
-  if (split.leaks.length === 0 || allow) return
+export function refuseLeaks(
+  split: Pick<SplitTable, 'kind' | 'leaks'>,
+  { allow_leaks }: { allow_leaks: boolean },
+): void {
+  if (split.leaks.length === 0 || allow_leaks) return
   const leaks = split.leaks as Leak[]
   const patients = leaks.filter((leak) => leak.kind === 'same_patient')
   const images = leaks.filter((leak) => leak.kind !== 'same_patient')

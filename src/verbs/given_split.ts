@@ -19,5 +19,5 @@ export async function refuseSharedPatients(
   const { cases } = await readRequest(recipe, root, signal, { mayGenerate: false })
   const { kind, leaks } = inspectSplit(cases, rule, [], new Map())
   // What else is wrong with the split is said when it is drawn.
-  if (kind !== null) refuseLeaks({ kind, leaks }, allow_leaks)
+  if (kind !== null) refuseLeaks({ kind, leaks }, { allow_leaks })
 }

@@ -64,7 +64,7 @@ async function refuseUntrainable({ recipe, root, path }: LoadedRecipe, signal: A
   const { split: rule, allow_leaks } = recipe.data
   const { kind, parts, leaks, warnings } = inspectSplit(cases, rule, [], new Map())
   if (kind === null) throw new UserError(warnings.join('\n'))
-  refuseLeaks({ kind, leaks }, allow_leaks)
+  refuseLeaks({ kind, leaks }, { allow_leaks })
   refuseEmptyParts(
     countParts(parts, (members) => members.length),
     path,

@@ -68,7 +68,7 @@ export async function trainPrepared(
   io: Io,
 ): Promise<Trained> {
   const { recipe } = loaded
-  refuseLeaks(prepared.split, recipe.data.allow_leaks)
+  refuseLeaks(prepared.split, recipe.data)
   refuseEmptyParts(prepared.split.cases, prepared.dir)
   refuseUnlearnable(prepared.unlearnable, recipe.task.labels)
   const provenance = await readProvenance(PROJECT_ROOT, io.now())
