@@ -11,12 +11,12 @@ export const OPTIMISTIC =
  * What the validation split of a run was used for besides this measurement.
  *
  * @param chose e.g. `checkpoint`, `threshold`
- * @param hasTest the split has a test part, which nothing was chosen on
+ * @param test what to say of the test part, which nothing was chosen on; null when there is none
  */
-export function chosenHereWarning(chose: readonly string[], hasTest: boolean): string {
+export function chosenHereWarning(chose: readonly string[], test: string | null): string {
   return (
     `The ${chose.join(' and the ')} ${chose.length === 1 && !chose[0]!.endsWith('s') ? 'was' : 'were'} chosen on this split: ` +
-    `expect less elsewhere${hasTest ? '; "fiducial evaluate <run> --split test" opens the test split' : ''}.`
+    `expect less elsewhere${test === null ? '' : `; ${test}`}.`
   )
 }
 

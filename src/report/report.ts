@@ -18,6 +18,8 @@ export interface ReportInput {
   images?: readonly ReportImage[]
   /** The data were made by a generator: the report says so above everything else. */
   synthetic: boolean
+  /** File beside this one that holds the report on the test split. */
+  testReport?: string
   /** Besides those of the evaluation. */
   warnings?: readonly string[]
 }
@@ -66,7 +68,7 @@ const STYLE_SHEET = new Html(STYLE)
 const SYNTHETIC = html`<p class="alarm" role="alert">Synthetic data
 <span>These images were made by a generator with known truth. The numbers test the software; they say nothing about patients.</span></p>`
 
-function header({ evaluation, title }: ReportInput): Html {
+function header({ evaluation, title, testReport }: ReportInput): Html {
   const { cases, patients, test_openings, split, source, bootstrap } = evaluation
   return html`<header>
 <h1>${title}</h1>
@@ -74,7 +76,7 @@ function header({ evaluation, title }: ReportInput): Html {
 <li><b>${splitName(split)}</b></li>
 <li><b>${count(cases, 'case')}</b>${bootstrap.clusters === 'patient' ? html` of <b>${count(patients, 'patient')}</b>` : ', patients not known'}</li>
 <li>source <b>${source}</b></li>
-${test_openings > 0 && html`<li>test split opened <b>${count(test_openings, 'time')}</b></li>`}
+${test_openings > 0 && html`<li>test split opened <b>${count(test_openings, 'time')}</b>${testReport !== undefined && html`: <a href="${testReport}">${testReport}</a>`}</li>`}
 </ul>
 <p class="use">For research use only. Not a medical device: nothing here is a diagnosis.</p>
 </header>`

@@ -14,6 +14,8 @@ export const RUN_FILES = {
   valPredictions: join('predictions', 'val.jsonl'),
   evaluation: 'evaluation.json',
   report: 'report.html',
+  testEvaluation: 'evaluation-test.json',
+  testReport: 'report-test.html',
   package: 'package',
 } as const
 

@@ -173,7 +173,9 @@ export const RunsShowResult = RunSummary.extend({
   seconds: z.record(z.string(), z.number()).describe('Where the time went, all finished starts together.'),
   warnings: z.array(z.string()),
   message: z.string().nullable().describe('What the last start ended with.'),
-  files: z.record(z.string(), z.string()).describe('Those that exist: report, evaluation, package.'),
+  files: z
+    .record(z.string(), z.string())
+    .describe('Those that exist: report, evaluation, test_report, test_evaluation, package.'),
 })
 export type RunsShowResult = z.infer<typeof RunsShowResult>
 
@@ -211,6 +213,15 @@ export const RunResult = z.strictObject({
   evaluate: z
     .record(z.string(), z.json())
     .describe('Of the validation split; the keys of the verb evaluate.'),
+  test_split: z
+    .strictObject({
+      cases: z.int(),
+      openings: z.int(),
+      last_opened: z.string().nullable(),
+      report: z.string().nullable(),
+      stale: z.string().nullable().describe('Why its numbers are not of the operating points that hold now.'),
+    })
+    .describe('Left closed; what earlier openings have left.'),
   package: PackageResult,
   package_dir: z.string(),
   report: z.string(),

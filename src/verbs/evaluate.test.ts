@@ -18,6 +18,7 @@ import { readSafetensors } from '../storage/safetensors.ts'
 import { evaluate, planEvaluation } from './evaluate.ts'
 import { quietIo } from './io.ts'
 import { type LoadedRecipe, loadRecipe } from './load_recipe.ts'
+import { staleTest } from './test_state.ts'
 
 // One phantom, prepared for real; the runs below differ in their predictions. The engine's predict entry is stood in
 // for by a program that writes predictions made here: what matters is what the verb does with them.
@@ -149,8 +150,29 @@ test('the test split is opened on purpose, with the thresholds of validation, an
   assert.equal(again.test_openings, 2)
   assert.deepEqual(await readEvaluation(join(run, 'evaluation-test.json')), again)
   assert.ok((await readFile(join(run, 'report-test.html'), 'utf8')).includes('opened <b>2 times'))
-  assert.equal((await readEvaluation(join(run, 'evaluation.json'))).test_openings, 0)
+  assert.equal((await readEvaluation(join(run, 'evaluation.json'))).test_openings, 2)
+  const page = await readFile(join(run, 'report.html'), 'utf8')
+  assert.match(page, /<a href="report-test\.html">/)
+  assert.match(page, /the test split has been opened 2 times, last \d{4}-/)
+  assert.doesNotMatch(page, /opens the test split/)
   assert.equal((await evaluate({ run }, { split: 'val' }, io)).test_openings, 2)
+})
+
+test('numbers on test that are of other thresholds than those of validation are said to be, and kept', async () => {
+  const run = await makeRun('moved-threshold')
+  await evaluate({ run }, { split: 'val' }, io)
+  await useEngine(await predictionsOf('test', 2))
+  await evaluate({ run }, { split: 'test' }, io)
+  assert.equal(await staleTest(run), null)
+  const before = await readFile(join(run, 'evaluation-test.json'), 'utf8')
+  const set = ['evaluate.operating_point={maximize: specificity, subject_to: {sensitivity: 0.3}}']
+  const { warnings } = await evaluate({ run }, { split: 'val', set }, io)
+  assert.match(warnings[0]!, /numbers on the test split are of other thresholds \(.* then, .* now/)
+  assert.equal(await staleTest(run), warnings[0])
+  assert.equal(await readFile(join(run, 'evaluation-test.json'), 'utf8'), before)
+  await evaluate({ run }, { split: 'test', set }, io)
+  assert.equal(await staleTest(run), null)
+  assert.doesNotMatch(await readFile(join(run, 'report.html'), 'utf8'), /of other thresholds/)
 })
 
 test('an opening counts even when the engine then fails: someone may have looked', async () => {

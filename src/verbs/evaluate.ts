@@ -33,6 +33,8 @@ export interface Evaluated {
   /** The target's own folder, unless it has none. */
   dir: string | null
   files: { evaluation: string; report: string }
+  /** Files of the target's own folder that this evaluation changes, written without a word. */
+  beside?: Evaluated
 }
 
 /**
@@ -50,16 +52,22 @@ export async function evaluate(
   options: EvaluateOptions,
   io: Io,
 ): Promise<Evaluation> {
-  const { evaluation, report, dir, files } = await evaluated(target, options, io)
+  const { beside, ...made } = await evaluated(target, options, io)
+  const { evaluation, dir, files } = made
   Evaluation.parse(evaluation)
   const out = options.out ?? dir
   if (out !== null) {
-    await writeAtomic(join(out, files.evaluation), `${JSON.stringify(evaluation, null, 2)}\n`)
-    // The report last: whoever finds it newer than the evaluation knows that both are whole.
-    await writeAtomic(join(out, files.report), renderReport({ ...report, evaluation }))
+    await writeInto(out, made)
     io.log(`wrote ${join(out, files.evaluation)} and ${files.report}`)
   }
+  if (beside !== undefined) await writeInto(beside.dir!, beside)
   return evaluation
+}
+
+async function writeInto(dir: string, { evaluation, report, files }: Evaluated): Promise<void> {
+  await writeAtomic(join(dir, files.evaluation), `${JSON.stringify(evaluation, null, 2)}\n`)
+  // The report last: whoever finds it newer than the evaluation knows that both are whole.
+  await writeAtomic(join(dir, files.report), renderReport({ ...report, evaluation }))
 }
 
 /**

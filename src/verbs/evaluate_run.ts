@@ -8,12 +8,14 @@ import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
+import { currentEvaluation } from './current_evaluation.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { reportImages, shardImages } from './report_images.ts'
 import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
 import { countTestOpenings, noteTestOpening } from './test_openings.ts'
+import { readTestState } from './test_state.ts'
 import {
   predictPart,
   readPredictions,
@@ -43,10 +45,11 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
     throw new UserError(
       `The split of ${run.id} has no ${part} cases.\n  do: evaluate other data with the run's package and --data.`,
     )
+  const known = [...run.damage, ...leakWarnings(split)]
   const measure = ({ predictions, sha256 }: StoredPredictions, more: Partial<MeasureOptions>) => ({
     ...evaluatePredictions(predictions, {
       ...measureOptions(run, config),
-      warnings: [...run.damage, ...leakWarnings(split)],
+      warnings: known,
       ...more,
     }),
     computed_from: { predictions_sha256: sha256, evaluate: config },
@@ -54,27 +57,48 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   const onVal = measure(val, {
     split: 'val',
     test_openings: await countTestOpenings(run.dir),
-    warnings: [...run.damage, ...leakWarnings(split), ...validationWarnings(run, split, { isBest: true })],
   })
-  const { predictions, evaluation } =
-    part === 'val'
-      ? { predictions: val.predictions, evaluation: onVal }
-      : await measureOther(run, part, onVal, measure, io)
+  const other = part === 'val' ? null : await measureOther(run, part, onVal, measure, io)
+  const test = await readTestState(
+    run.dir,
+    onVal.operating_points,
+    part === 'test' && options.out === undefined ? other?.evaluation : undefined,
+  )
+  const validation: Evaluation = {
+    ...onVal,
+    test_openings: test.openings,
+    warnings: [
+      ...known,
+      ...(test.stale === null ? [] : [test.stale]),
+      ...validationWarnings(run, split, { isBest: true, test }),
+      ...onVal.warnings.slice(known.length),
+    ],
+  }
   const load = await shardImages(run.config.data.shard_set, run.config.data.set_id)
   if (load === null) io.log(`The shard set ${run.config.data.shard_set} is gone: the report shows no images.`)
-  const suffix = part === 'val' ? '' : `-${part}`
-  return {
-    evaluation,
-    report: {
-      title: run.id,
-      events: settleEvents(run.events),
-      run: run.config,
-      images: load === null ? [] : await reportImages(predictions, evaluation, load),
-      synthetic: isSynthetic(recipe, predictions),
-    },
-    dir: run.dir,
-    files: { evaluation: `evaluation${suffix}.json`, report: `report${suffix}.html` },
+  async function evaluatedOn(predictions: readonly Prediction[], evaluation: Evaluation): Promise<Evaluated> {
+    const suffix = evaluation.split === 'val' ? '' : `-${evaluation.split}`
+    return {
+      evaluation,
+      report: {
+        title: run.id,
+        events: settleEvents(run.events),
+        run: run.config,
+        images: load === null ? [] : await reportImages(predictions, evaluation, load),
+        synthetic: isSynthetic(recipe, predictions),
+        ...(evaluation.split === 'val' && test.report !== null && { testReport: RUN_FILES.testReport }),
+      },
+      dir: run.dir,
+      files: { evaluation: `evaluation${suffix}.json`, report: `report${suffix}.html` },
+    }
   }
+  if (other === null) return evaluatedOn(val.predictions, validation)
+  const result = await evaluatedOn(other.predictions, other.evaluation)
+  // What validation's files say of the test split is of before this opening.
+  const isOfSameSettings = (await currentEvaluation(run.dir, validation.computed_from!)) !== null
+  return part === 'test' && isOfSameSettings
+    ? { ...result, beside: await evaluatedOn(val.predictions, validation) }
+    : result
 }
 
 /** Of a run only `evaluate` can still be changed: everything else has shaped its weights. */

@@ -17,6 +17,7 @@ import type { LoadedRecipe } from './load_recipe.ts'
 import { packageRun } from './package.ts'
 import { packageResult } from './package_result.ts'
 import { prepare } from './prepare.ts'
+import { readTestState } from './test_state.ts'
 import { type TrainOptions, trainPrepared } from './train.ts'
 import { readValPredictions } from './val_predictions.ts'
 
@@ -79,6 +80,10 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
     prepare: prepared.result,
     train: trained,
     evaluate: evaluation,
+    test_split: {
+      cases: prepared.split.cases.test,
+      ...(await readTestState(trained.run_dir, evaluation.operating_points)),
+    },
     package: packaged,
     package_dir: packaged.package_dir,
     report: join(trained.run_dir, RUN_FILES.report),

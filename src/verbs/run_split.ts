@@ -5,6 +5,8 @@ import { parse } from '../schema/parse.ts'
 import { SplitTable } from '../schema/shard_set.ts'
 import { count } from '../sources/source_data.ts'
 import { readTextIfExists } from '../storage/local.ts'
+import { openedText } from './opened_text.ts'
+import type { TestState } from './test_state.ts'
 
 /** The split that a run was trained on, or null when its shard set is gone. */
 export async function readSplit({ config: { data } }: RunRecord): Promise<SplitTable | null> {
@@ -36,11 +38,17 @@ export function leakWarnings(split: SplitTable | null): string[] {
 export function validationWarnings(
   { config: { task } }: RunRecord,
   split: SplitTable | null,
-  { isBest }: { isBest: boolean },
+  { isBest, test }: { isBest: boolean; test: TestState | null },
 ): string[] {
   const chose = [
     ...(isBest ? ['checkpoint'] : []),
     ...(task.exclusive ? [] : [task.labels.length === 1 ? 'threshold' : 'thresholds']),
   ]
-  return chose.length === 0 ? [] : [chosenHereWarning(chose, (split?.cases.test ?? 0) > 0)]
+  return chose.length === 0 ? [] : [chosenHereWarning(chose, testText(split, test))]
+}
+
+/** Where a measurement without that bias is, or how it is had; null where the split has no test part. */
+function testText(split: SplitTable | null, test: TestState | null): string | null {
+  if (test !== null && test.openings > 0) return openedText(test)
+  return (split?.cases.test ?? 0) > 0 ? '"fiducial evaluate <run> --split test" opens the test split' : null
 }

@@ -51,7 +51,7 @@ export async function validationOf(
       rule: config.operating_point,
       chosen_on: 'val',
       test_openings: 0,
-      warnings: [...leakWarnings(split), ...validationWarnings(run, split, { isBest: false })],
+      warnings: [...leakWarnings(split), ...validationWarnings(run, split, { isBest: false, test: null })],
     })
     return { predictions, evaluation }
   })

@@ -15,6 +15,7 @@ import type {
   RunsLogsResult,
   RunsShowResult,
 } from '../schema/results.ts'
+import { staleTest } from './test_state.ts'
 import { trainingLog } from './training_log.ts'
 
 /** All runs of a folder, newest first. */
@@ -30,6 +31,7 @@ export async function runsShow(reference: string, parent: string = runsFolder())
   const seconds: Record<string, number> = {}
   for (const end of ends)
     for (const [name, value] of Object.entries(end.seconds)) seconds[name] = (seconds[name] ?? 0) + value
+  const stale = await staleTest(run.dir)
   return {
     ...summary(run),
     config: run.config,
@@ -40,7 +42,11 @@ export async function runsShow(reference: string, parent: string = runsFolder())
       is_best,
     })),
     seconds,
-    warnings: [...run.damage, ...eventsOf(run.events, 'warning').map((event) => event.message)],
+    warnings: [
+      ...(stale === null ? [] : [stale]),
+      ...run.damage,
+      ...eventsOf(run.events, 'warning').map((event) => event.message),
+    ],
     message: ends.at(-1)?.message ?? null,
     files: await existingFiles(run.dir),
   }
@@ -111,7 +117,13 @@ function summary(run: RunRecord): RunSummary {
 }
 
 async function existingFiles(dir: string): Promise<Record<string, string>> {
-  const files = { report: RUN_FILES.report, evaluation: RUN_FILES.evaluation, package: RUN_FILES.package }
+  const files = {
+    report: RUN_FILES.report,
+    evaluation: RUN_FILES.evaluation,
+    test_report: RUN_FILES.testReport,
+    test_evaluation: RUN_FILES.testEvaluation,
+    package: RUN_FILES.package,
+  }
   const found: Record<string, string> = {}
   for (const [name, file] of Object.entries(files)) {
     const path = join(dir, file)

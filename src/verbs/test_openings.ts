@@ -14,10 +14,14 @@ type TestOpening = z.infer<typeof TestOpening>
 const pathIn = (runDir: string) => join(runDir, 'test_openings.jsonl')
 
 /** How often the test split of a run has been opened. */
-export async function countTestOpenings(runDir: string): Promise<number> {
+export const countTestOpenings = async (runDir: string): Promise<number> =>
+  (await testOpenings(runDir)).length
+
+/** Each opening, oldest first. */
+export async function testOpenings(runDir: string): Promise<TestOpening[]> {
   const advice =
     'correct that line, one JSON object with "time" and "step"; it stands for a look at the test split.'
-  return ((await readLines(pathIn(runDir), TestOpening, advice)) ?? []).length
+  return (await readLines(pathIn(runDir), TestOpening, advice)) ?? []
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Evaluation } from '../../schema/evaluation.ts'
 import type { DryRunResult, RunResult } from '../../schema/results.ts'
 import { summaryLines } from '../../verbs/evaluation_text.ts'
+import { openedText } from '../../verbs/opened_text.ts'
 import { command } from '../command.ts'
 import { dryRunText, trainLine } from './train.ts'
 
@@ -61,7 +62,19 @@ function runText(result: RunResult): string {
     '',
     ...summaryLines(result.evaluate as Evaluation, result),
     '',
-    `next     fiducial evaluate ${result.run_dir} --split test   (opens the test split; each look is counted)`,
-    `         fiducial serve ${result.package_dir}`,
+    ...nextLines(result),
   ].join('\n')
+}
+
+function nextLines({ test_split: test, run_dir, package_dir }: RunResult): string[] {
+  const serve = `fiducial serve ${package_dir}`
+  if (test.openings > 0) {
+    const where = test.report === null ? '' : `\n         ${test.report}`
+    return [`test     ${openedText({ ...test, report: null })}${where}`, `next     ${serve}`]
+  }
+  if (test.cases === 0) return [`next     ${serve}`]
+  return [
+    `next     fiducial evaluate ${run_dir} --split test   (opens the test split; each look is counted)`,
+    `         ${serve}`,
+  ]
 }

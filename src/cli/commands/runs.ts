@@ -67,7 +67,7 @@ function showText(run: RunsShowResult): string {
   const parts = [
     `${heading(run.run)}  ${run.status}, step ${run.step}${run.total_steps === null ? '' : ` of ${run.total_steps}`}`,
     `created ${run.created}\nfolder  ${run.run_dir}`,
-    ...Object.entries(run.files).map(([name, path]) => `${name.padEnd(11)}${path}`),
+    ...Object.entries(run.files).map(([name, path]) => `${name.padEnd(17)}${path}`),
   ]
   if (run.message !== null) parts.push(run.message)
   if (run.validations.length > 0)
