@@ -33,8 +33,8 @@ export interface Chart {
 const LINE_HEIGHT = 14
 const MARGIN = { right: 14, top: 10, bottom: 40 }
 /** Room of the upright axis' title, and of a character beside it. */
-const TITLE_WIDTH = 26
-const CHARACTER_WIDTH = 6.2
+const TITLE_WIDTH = 30
+const CHARACTER_WIDTH = 7.2
 
 /** A chart as SVG: axes with round ticks, a legend when there is more than one named series. Colours follow the page. */
 export function chart(spec: Chart): Html {
