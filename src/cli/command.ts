@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import { UserError } from '../schema/errors.ts'
 import type { Io } from '../verbs/io.ts'
+import { asTyped } from './as_typed.ts'
 import { deliver } from './outcome.ts'
 import { terminalIo } from './terminal.ts'
 
@@ -96,7 +97,10 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
       flags,
       io: terminal.io,
       emit: (result) =>
-        deliver(flags.json ? JSON.stringify(result) : spec.print(result, context), terminal.endProgress),
+        deliver(
+          flags.json ? JSON.stringify(result) : asTyped(spec.print(result, context)),
+          terminal.endProgress,
+        ),
     }
     try {
       if (context.args.includes(''))
@@ -106,7 +110,7 @@ export function command<Result, Own = object>(spec: CommandSpec<Result, Own>): C
       await context.emit(result)
       const attention = spec.attention?.(result) ?? null
       if (attention !== null) {
-        process.stderr.write(`${attention}\n`)
+        process.stderr.write(`${asTyped(attention)}\n`)
         process.exitCode = 3
       }
     } finally {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { asTyped } from './as_typed.ts'
 import { deliver, reportFailure } from './outcome.ts'
 import { commands } from './registry.ts'
 
@@ -34,7 +35,13 @@ function buildProgram(): Command {
   for (const make of Object.values<() => Command>(commands)) program.addCommand(make())
   // Left-over text of a mistyped verb: commander names the nearest.
   for (const cmd of everyCommand(program))
-    cmd.exitOverride().showHelpAfterError(`(${pathOf(cmd)} --help shows an example)`)
+    cmd
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => process.stdout.write(asTyped(text)),
+        writeErr: (text) => process.stderr.write(asTyped(text)),
+      })
+      .showHelpAfterError(`(${pathOf(cmd)} --help shows an example)`)
   return program
 }
 

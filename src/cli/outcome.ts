@@ -1,4 +1,5 @@
 import { UserError } from '../schema/errors.ts'
+import { asTyped } from './as_typed.ts'
 
 /** Writes a verb's result to stdout and waits until it has left the process; where it cannot, `main` ends the process. */
 export async function deliver(text: string, before: () => void = () => {}): Promise<void> {
@@ -20,7 +21,7 @@ export async function reportFailure(error: unknown, { json }: { json: boolean })
     error = new UserError('The working directory is gone.\n  do: change to a folder that is there.')
   const exitCode = error instanceof UserError ? error.exitCode : 1
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof UserError) process.stderr.write(`${message}\n`)
+  if (error instanceof UserError) process.stderr.write(`${asTyped(message)}\n`)
   else {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
     process.stderr.write(

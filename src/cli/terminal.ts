@@ -1,4 +1,5 @@
 import type { Io } from '../verbs/io.ts'
+import { asTyped } from './as_typed.ts'
 
 export interface Terminal {
   io: Io
@@ -37,7 +38,7 @@ export function terminalIo({
     if (quiet) return
     if (live) process.stderr.write('\r\x1b[2K')
     live = false
-    process.stderr.write(`${line}\n`)
+    process.stderr.write(`${asTyped(line)}\n`)
   }
   function progress(line: string) {
     if (quiet) return
