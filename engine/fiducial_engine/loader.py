@@ -21,9 +21,9 @@ from fiducial_engine.sampling import Rows, Sampler
 from fiducial_engine.shards import ShardSet
 
 # Steps are read in chunks of about this much: handing a batch from thread to thread costs as much as gathering 1 MB.
-_CHUNK_BYTES = 8 << 20
-_MOST_STEPS = 8
-_CHUNKS_AHEAD = 3
+_CHUNK_BYTES = 16 << 20
+_MOST_STEPS = 16
+_CHUNKS_AHEAD = 2
 _THREADS = 2
 
 
