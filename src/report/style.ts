@@ -84,7 +84,8 @@ svg { display: block; width: 100%; height: auto; }
 .strip .range { stroke: var(--c1); stroke-width: 6; opacity: .5; }
 .strip .value { stroke: var(--c1); stroke-width: 2.5; }
 .chart .note { fill: var(--soft); }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 8px 0; }
+.gallery { display: grid; grid-template-columns: repeat(6, 1fr); gap: 14px; margin: 8px 0; }
+@media (max-width: 1020px) { .gallery { grid-template-columns: repeat(3, 1fr); } }
 .gallery figure { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; font-size: 12.5px; }
 .gallery img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; image-rendering: auto; }
 .gallery figcaption { font-weight: 400; margin: 0; padding: 7px 9px; font-size: 12.5px; line-height: 1.4; }
