@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 from fiducial_engine.errors import StoppedError, UserError
 
@@ -27,20 +28,17 @@ def run_entry(main: Callable[[list[str]], Mapping[str, object]]) -> None:
         result = main(sys.argv[1:])
     except UserError as error:
         print(str(error), file=sys.stderr, flush=True)
-        _say({"error": str(error)})
-        sys.exit(2)
+        _leave(2, {"error": str(error)})
     except StoppedError as error:
         print(str(error), file=sys.stderr, flush=True)
-        _say({"stopped": str(error)})
-        sys.exit(75)
+        _leave(75, {"stopped": str(error)})
     except Exception as error:
         mistake = as_user_error(error)
         if mistake is None:
             raise
         traceback.print_exc()
-        _say({"error": str(mistake)})
-        sys.exit(2)
-    _say(result)
+        _leave(2, {"error": str(mistake)})
+    _leave(0, result)
 
 
 def as_user_error(error: BaseException) -> UserError | None:
@@ -101,5 +99,11 @@ def _stop_at_eof() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _say(result: Mapping[str, object]) -> None:
+def _leave(code: int, result: Mapping[str, object]) -> NoReturn:
+    """Print the last line and end at once. Everything is written and closed by now, and taking torch's communication
+    threads down with the interpreter aborted one finished rank in fifteen ("terminate called without an active
+    exception", code 134), which torchrun then started again.
+    """
     print(json.dumps(result), flush=True)
+    sys.stderr.flush()
+    os._exit(code)
