@@ -121,7 +121,7 @@ class Loader:
 
         self._read = read
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="loader")
-        self._ahead = deque(self._threads.submit(read, chunk) for chunk in range(len(self._chunks[:_CHUNKS_AHEAD])))
+        self._ahead = deque(self._threads.submit(read, chunk) for chunk in range(min(_CHUNKS_AHEAD, len(self._chunks))))
 
     def __iter__(self) -> Iterator[list[Batch]]:
         for chunk in range(len(self._chunks)):

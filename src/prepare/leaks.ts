@@ -2,6 +2,7 @@ import { SPLIT_PARTS, type SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Leak } from '../schema/results.ts'
 import type { SplitTable } from '../schema/shard_set.ts'
+import { count } from '../sources/source_data.ts'
 
 /** Cases found to show the same thing, by whatever means; near-duplicates come in here beside equal bytes. */
 export interface SameImages {
@@ -81,8 +82,8 @@ export function refuseLeaks(
   const patients = leaks.filter((leak) => leak.kind === 'same_patient')
   const images = leaks.filter((leak) => leak.kind !== 'same_patient')
   const found = [
-    ...(patients.length > 0 ? [`${plural(patients.length, 'patient')} (${describeLeaks(patients)})`] : []),
-    ...(images.length > 0 ? [`${plural(images.length, 'image')} (${describeLeaks(images)})`] : []),
+    ...(patients.length > 0 ? [`${count(patients.length, 'patient')} (${describeLeaks(patients)})`] : []),
+    ...(images.length > 0 ? [`${count(images.length, 'image')} (${describeLeaks(images)})`] : []),
   ]
   const shown = leaks.slice(0, 5).map(({ kind, case_ids, splits }) => {
     const more = case_ids.length > 4 ? ` and ${case_ids.length - 4} more` : ''
@@ -99,4 +100,3 @@ export function refuseLeaks(
 }
 
 const byFirstCase = (a: Leak, b: Leak) => (a.case_ids[0]! < b.case_ids[0]! ? -1 : 1)
-const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -2,11 +2,11 @@ import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../schema/errors.ts'
-import { parse } from '../schema/parse.ts'
 import { RunLock } from '../schema/run.ts'
-import { explain, readTextIfExists, writeAtomic } from '../storage/local.ts'
+import { explain, writeAtomic } from '../storage/local.ts'
 import { isProcessAlive, ownMark } from '../storage/process_life.ts'
 import { RUN_FILES } from './folder.ts'
+import { readRecord } from './read_record.ts'
 
 /**
  * Makes this process the writer of a run and gives its generation: one more than the last. A process that still
@@ -57,18 +57,8 @@ export async function releaseLock(runDir: string): Promise<void> {
  * @throws {UserError} when the file is damaged
  */
 export async function readLock(runDir: string): Promise<RunLock | null> {
-  const path = join(runDir, RUN_FILES.lock)
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  try {
-    return parse(RunLock, JSON.parse(text), path)
-  } catch (cause) {
-    throw new UserError(
-      `${path} is damaged: ${(cause as Error).message}\n` +
-        '  do: see that no training writes this run any more, then delete that file.',
-      { cause },
-    )
-  }
+  const advice = '  do: see that no training writes this run any more, then delete that file.'
+  return readRecord(RunLock, join(runDir, RUN_FILES.lock), advice)
 }
 
 /**

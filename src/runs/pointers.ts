@@ -1,10 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UserError } from '../schema/errors.ts'
-import { parse } from '../schema/parse.ts'
 import { CheckpointPointer } from '../schema/run.ts'
 import { readTextIfExists, writeAtomic } from '../storage/local.ts'
 import { RUN_FILES } from './folder.ts'
+import { readRecord } from './read_record.ts'
 
 /**
  * `checkpoints/best.json` or `latest.json`; null when there is none yet.
@@ -15,19 +14,10 @@ export async function readPointer(
   runDir: string,
   which: 'best' | 'latest',
 ): Promise<CheckpointPointer | null> {
-  const path = join(runDir, RUN_FILES[which])
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  try {
-    return parse(CheckpointPointer, JSON.parse(text), path)
-  } catch (cause) {
-    throw new UserError(
-      `${path} is damaged: ${(cause as Error).message}\n` +
-        `  do: fiducial train <recipe> --run-dir ${runDir}\n` +
-        '      writes it again from the checkpoints beside it; what is trained is kept.',
-      { cause },
-    )
-  }
+  const advice =
+    `  do: fiducial train <recipe> --run-dir ${runDir}\n` +
+    '      writes it again from the checkpoints beside it; what is trained is kept.'
+  return readRecord(CheckpointPointer, join(runDir, RUN_FILES[which]), advice)
 }
 
 /**

@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { RUN_FILES } from '../runs/folder.ts'
-import { Evaluation } from '../schema/evaluation.ts'
-import { readTextIfExists } from '../storage/local.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import { readEvaluation } from './read_evaluation.ts'
 
 /**
  * The run's evaluation on validation, if it was computed from just these predictions with just these settings, and
@@ -14,17 +14,10 @@ export async function currentEvaluation(
   from: NonNullable<Evaluation['computed_from']>,
 ): Promise<Evaluation | null> {
   const path = join(runDir, RUN_FILES.evaluation)
-  const text = await readTextIfExists(path)
-  if (text === null) return null
   const [written, report] = [await modified(path), await modified(join(runDir, RUN_FILES.report))]
   if (written === null || report === null || report < written) return null
-  try {
-    const evaluation = Evaluation.parse(JSON.parse(text))
-    return isDeepStrictEqual(evaluation.computed_from, from) ? evaluation : null
-  } catch {
-    // Torn or of another version: made again.
-    return null
-  }
+  const evaluation = await readEvaluation(path)
+  return evaluation !== null && isDeepStrictEqual(evaluation.computed_from, from) ? evaluation : null
 }
 
 async function modified(path: string): Promise<number | null> {

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RUN_FILES } from '../runs/folder.ts'
-import { Evaluation } from '../schema/evaluation.ts'
-import { readTextIfExists } from '../storage/local.ts'
+import type { Evaluation } from '../schema/evaluation.ts'
+import { readEvaluation } from './read_evaluation.ts'
 import { testOpenings } from './test_openings.ts'
 
 /** What a run's folder says about its test split. */
@@ -46,16 +46,6 @@ export async function staleTest(runDir: string): Promise<string | null> {
 }
 
 const readTestEvaluation = (runDir: string) => readEvaluation(join(runDir, RUN_FILES.testEvaluation))
-
-async function readEvaluation(path: string): Promise<Evaluation | null> {
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  try {
-    return Evaluation.parse(JSON.parse(text))
-  } catch {
-    return null // Torn or of another version: its numbers are shown nowhere.
-  }
-}
 
 function staleReason(
   now: Evaluation['operating_points'],
