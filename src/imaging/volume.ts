@@ -13,9 +13,9 @@ export type Voxels =
 export type Triple = readonly [number, number, number]
 
 /**
- * 16 numbers, row-major: (z, y, x, 1) array indices to (X, Y, Z, 1) world mm, RAS+ (X grows towards the patient's right, Y
- * towards the front, Z towards the head). Formats convert to it; a missing or singular one is an
- * error there, never an identity.
+ * 16 numbers, row-major: (z, y, x, 1) array indices to (X, Y, Z, 1) world mm, RAS+: X grows towards the patient's right,
+ * Y towards the front, Z towards the head. Formats convert to it; a missing or singular one is an error there, never
+ * an identity.
  */
 export type Affine = readonly number[]
 
