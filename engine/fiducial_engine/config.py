@@ -8,29 +8,66 @@ from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineTask:
+class EngineClassify:
     kind: Literal["classify"]
-    labels: tuple[str, ...]  # Findings or classes, in output order. One label = binary; several = multi-label.
-    exclusive: bool  # Multi-class: exactly one label holds (softmax).
+    labels: tuple[str, ...]
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    name: str
+    values: tuple[int, ...]  # Values of the mask that belong to it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSegment:
+    kind: Literal["segment"]
+    structures: tuple[Structure, ...]
+    exclusive: bool  # Softmax over background and the structures, in this order; else a sigmoid for each structure.
+    patch_size: tuple[int, int, int]  # [z, y, x] of a crop and of a window.
+    foreground_fraction: float  # Share of crops centred on a structure.
+    overlap: float  # Of neighbouring windows, as a share of their side.
+
+
+EngineTask: TypeAlias = EngineClassify | EngineSegment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputNormalization:
-    offset: float  # Added to the stored value: 0 for uint8, 32768 for int16.
-    scale: float  # 1/255 for uint8, 1/65535 for int16.
-    mean: tuple[float, ...]  # Per channel, in 0..1.
-    std: tuple[float, ...]  # Per channel, in 0..1.
+    offset: float  # Added to the stored value: 32768 for int16, else 0.
+    scale: float  # 1/255 for uint8, 1/65535 for int16, 1 for floats.
+    mean: tuple[float, ...]  # Per channel, of scaled values.
+    std: tuple[float, ...]  # Per channel, of scaled values.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineData:
+class EngineImages:
+    kind: Literal["images"]
     shard_set: str  # Absolute path of the shard set.
     set_id: str
     labels_id: str
     split_id: str
+    normalization: InputNormalization
     sample_shape: tuple[int, int, int]  # [C, H, W].
     dtype: Literal["uint8", "int16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineVolumes:
+    kind: Literal["volumes"]
+    shard_set: str  # Absolute path of the shard set.
+    set_id: str
+    labels_id: str
+    split_id: str
     normalization: InputNormalization
+    channels: int
+    size: tuple[int, int, int] | None  # [z, y, x] of every case; null: each its own.
+    spacing_mm: tuple[float, float, float]  # [z, y, x] of the stored grid, or its median where cases keep their own.
+    dtype: Literal["uint8", "int16", "float16", "float32"]
+
+
+EngineData: TypeAlias = EngineImages | EngineVolumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +88,44 @@ class MlpModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unet3dModel:
+    family: Literal["unet3d"]
+    channels: tuple[int, ...]
+    residual_units: int
+    norm: Literal["instance", "batch", "group"]
+    dropout: float
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegresnetModel:
+    family: Literal["segresnet"]
+    init_filters: int
+    blocks_down: tuple[int, ...]
+    blocks_up: tuple[int, ...]
+    dropout: float
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynunetModel:
+    family: Literal["dynunet"]
+    base_channels: int
+    max_channels: int
+    residual: bool
+    deep_supervision: int
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resnet3dModel:
+    family: Literal["resnet3d"]
+    depth: int
+    base_channels: int
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileModel:
     family: Literal["file"]
     file: str  # Relative to the run folder: the copy.
@@ -60,11 +135,12 @@ class FileModel:
     weights: str
 
 
-EngineModel: TypeAlias = TimmModel | MlpModel | FileModel
+EngineModel: TypeAlias = TimmModel | MlpModel | Unet3dModel | SegresnetModel | DynunetModel | Resnet3dModel | FileModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Augment:
+class ImageAugment:
+    kind: Literal["image"]  # Filled in by what the recipe says; need not be written.
     flip_x: float  # Probability of a left-right flip; for images whose sides are alike in meaning.
     flip_y: float  # Probability of an up-down flip.
     rotate90: float  # Probability of a random 90-degree turn; for tiles without an up.
@@ -76,6 +152,35 @@ class Augment:
     contrast: float  # Contrast factor drawn from 1 - c to 1 + c.
     saturation: float  # Saturation factor drawn from 1 - s to 1 + s; RGB only.
     hue: float  # Largest hue shift, in turns; RGB only.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeAugment:
+    kind: Literal["volume"]
+    flip: tuple[Literal["z", "y", "x"], ...]  # Axes mirrored, each with probability 0.5.
+    rotate: float  # Probability.
+    rotate_degrees: float  # Largest angle about each axis; of patches much flatter along z, about z alone.
+    scale: float  # Probability.
+    scale_range: tuple[float, float]  # Zoom factor.
+    elastic: float  # Probability.
+    elastic_mm: float  # Standard deviation of the displacement of control points, in mm of the stored spacing.
+    noise: float  # Probability.
+    noise_std: float  # Largest standard deviation of Gaussian noise, after normalisation.
+    blur: float  # Probability.
+    blur_sigma: tuple[float, float]  # In voxels.
+    brightness: float  # Probability.
+    brightness_range: tuple[float, float]  # Factor.
+    shift: float  # Probability of adding a constant to a channel.
+    shift_std: float  # Standard deviation of that constant, after normalisation.
+    contrast: float  # Probability.
+    contrast_range: tuple[float, float]  # Factor about the mean; values stay in their range.
+    low_resolution: float  # Probability.
+    low_resolution_range: tuple[float, float]  # Share of the resolution kept, sampled back by cubic interpolation.
+    gamma: float  # Probability.
+    gamma_range: tuple[float, float]  # Exponent.
+
+
+Augment: TypeAlias = ImageAugment | VolumeAugment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +224,28 @@ class FocalLoss:
     alpha: float | None  # Weight of positives; null weighs both alike.
 
 
-Loss: TypeAlias = BceLoss | CrossEntropyLoss | FocalLoss
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiceLoss:
+    kind: Literal["dice"]  # 1 - soft Dice, a structure and sample at a time (Milletari et al., 3DV 2016).
+    batch: bool  # Over all samples of the batch as if they were one.
+    background: bool  # Count background as a structure; labels only.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiceCeLoss:
+    kind: Literal["dice_ce"]  # Dice plus cross-entropy, binary for regions.
+    batch: bool
+    background: bool
+    ce_weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneralizedDiceLoss:
+    kind: Literal["generalized_dice"]  # Structures weighed by 1 / volume² (Sudre et al., DLMIA 2017).
+    background: bool
+
+
+Loss: TypeAlias = BceLoss | CrossEntropyLoss | FocalLoss | DiceLoss | DiceCeLoss | GeneralizedDiceLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +295,14 @@ class EngineTrain:
     accumulate: int  # Backward passes per optimizer update; divides the per-rank batch.
     lr: float  # Peak learning rate after warm-up.
     optimizer: Optimizer
-    loss: Loss  # auto: bce, or cross_entropy when labels are exclusive.
+    loss: Loss  # auto: bce, or cross_entropy when labels are exclusive; dice_ce for segmentation.
     schedule: Schedule
     clip_norm: float | None  # Largest gradient norm; null is off.
     ema: float | None  # Decay of the averaged weights that are validated and exported; null is off.
     early_stopping_patience: int | None
-    select: Literal["auroc_mean", "average_precision_mean", "balanced_accuracy", "f1_mean", "accuracy", "loss"]
+    select: Literal[
+        "auroc_mean", "average_precision_mean", "balanced_accuracy", "f1_mean", "accuracy", "dice_mean", "loss"
+    ]
     validate_every: float  # Epochs between validations.
     checkpoint_every_minutes: float  # Time between checkpoints besides those at each validation.
     keep_checkpoints: int  # Latest checkpoints kept besides the best.
@@ -318,7 +446,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreprocessSpecWindow:
+class ImageSpecWindow:
     low: float
     high: float
 
@@ -342,8 +470,8 @@ StainNormalization: TypeAlias = ReinhardStainNormalization | MacenkoStainNormali
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreprocessSpec:
-    kind: Literal["image"]  # 2D image; volumes are another kind.
+class ImageSpec:
+    kind: Literal["image"]  # 2D image.
     size: tuple[int, int]  # Rows and columns [y, x] of the stored tensor.
     channels: Literal[1] | Literal[3]  # 1 grey (ITU-R 601 luma of RGB), 3 RGB (grey is repeated).
     # Aspect ratio: ignored, kept with symmetric padding, kept with a central crop.
@@ -352,7 +480,7 @@ class PreprocessSpec:
     antialias: bool  # Widen the filter when shrinking, as Pillow does. False reproduces models trained without.
     pad_value: int  # Fill of `fit: pad`, as a fraction n/255 of the stored range.
     # Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are.
-    window: PreprocessSpecWindow | None
+    window: ImageSpecWindow | None
     exif_orientation: bool  # Turn the image as its EXIF tag says.
     flip: tuple[Literal["y", "x"], ...]  # Array axes reversed after decoding, for models trained on mirrored arrays.
     channel_order: Literal["rgb", "bgr"]  # Order of stored channels; bgr for models trained through OpenCV.
@@ -361,7 +489,7 @@ class PreprocessSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardIndexShard:
+class ImageShardIndexShard:
     file: str  # Relative to the set, e.g. 'shards/00000.safetensors'.
     num_cases: int
     bytes: int
@@ -369,15 +497,79 @@ class ShardIndexShard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardIndex:
-    format: Literal[1]
-    set_id: str
-    preprocess: PreprocessSpec
-    code_version: int
-    num_cases: int
+class ImageShardIndex:
+    kind: Literal["images"]
+    preprocess: ImageSpec
     sample_shape: tuple[int, int, int]  # [C, H, W] of each stored sample.
     dtype: Literal["uint8", "int16"]
-    shards: tuple[ShardIndexShard, ...]
+    format: Literal[1]
+    set_id: str
+    code_version: int
+    num_cases: int
+    shards: tuple[ImageShardIndexShard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoneIntensity:
+    kind: Literal["none"]  # Values as they are.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZscoreIntensity:
+    kind: Literal["zscore"]  # Mean 0, standard deviation 1 over all voxels of the case.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonzeroZscoreIntensity:
+    kind: Literal["nonzero_zscore"]  # The same over voxels that are not 0; zeros stay 0.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentileIntensity:
+    kind: Literal["percentile"]  # Clipped to two percentiles of the case, then its z-score.
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowIntensity:
+    kind: Literal["window"]  # The same source values in every case mapped to 0..1 and clipped.
+    low: float
+    high: float
+
+
+Intensity: TypeAlias = NoneIntensity | ZscoreIntensity | NonzeroZscoreIntensity | PercentileIntensity | WindowIntensity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSpec:
+    kind: Literal["volume"]
+    channels: int
+    orientation: str  # What x, y and z of the stored array point to.
+    spacing_mm: tuple[float, float, float] | None  # [z, y, x] of the stored grid; null keeps that of the source.
+    resample: Literal["linear", "cubic"]  # Of images; masks take the nearest voxel.
+    crop: Literal["none", "foreground"]  # To the box of voxels that are not 0 in some channel.
+    # [z, y, x] cropped or padded to, about the centre, for networks of fixed input; null: as large as it is.
+    size: tuple[int, int, int] | None
+    intensity: tuple[Intensity, ...]  # One a channel.
+    # Stored type. int16 and uint8 map 0..1 of a window to their range.
+    dtype: Literal["uint8", "int16", "float16", "float32"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeShardIndex:
+    kind: Literal["volumes"]
+    preprocess: VolumeSpec
+    dtype: Literal["uint8", "int16", "float16", "float32"]
+    has_masks: bool
+    format: Literal[1]
+    set_id: str
+    code_version: int
+    num_cases: int
+    shards: tuple[ImageShardIndexShard, ...]
+
+
+ShardIndex: TypeAlias = ImageShardIndex | VolumeShardIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,11 @@ export type Attributes = z.infer<typeof Attributes>
 export const Case = z.strictObject({
   case_id: z.string().min(1),
   patient_id: z.string().min(1),
-  images: z.array(z.string()).min(1),
+  images: z
+    .array(z.string())
+    .min(1)
+    .describe('A 2D image; the files of a volume: one, one a channel, or the instances of a DICOM series.'),
+  mask: z.string().exactOptional().describe('Of a segmentation: labels on the grid of the images.'),
   labels: Labels,
   attributes: Attributes,
   split: z.enum(SPLIT_PARTS).optional().describe('The part that the data set itself puts the case in.'),

@@ -73,6 +73,29 @@ export const FolderSource = z.strictObject({
 export const ChestXray14Source = z.strictObject({ kind: z.literal('chestxray14') })
 export const MhistSource = z.strictObject({ kind: z.literal('mhist') })
 
+/** Medical Segmentation Decathlon: dataset.json names modalities, labels and pairs of image and mask. */
+export const DecathlonSource = z.strictObject({
+  kind: z.literal('decathlon'),
+  patient: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      'Regular expression on the case id; its first group is the patient id. null: every case its own.',
+    ),
+})
+/** nnU-Net's raw layout: imagesTr/<case>_0000.nii.gz and on, labelsTr/<case>.nii.gz, dataset.json. */
+export const NnUNetSource = z.strictObject({
+  kind: z.literal('nnunet'),
+  patient: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      'Regular expression on the case id; its first group is the patient id. null: every case its own.',
+    ),
+})
+
 /** Synthetic, radiograph-like images with known truth; written in the NIH layout and read by `chestxray14`. */
 export const PhantomSource = z.strictObject({
   kind: z.literal('phantom'),
@@ -104,6 +127,8 @@ export const Source = z.discriminatedUnion('kind', [
   FolderSource,
   ChestXray14Source,
   MhistSource,
+  DecathlonSource,
+  NnUNetSource,
   PhantomSource,
 ])
 export type Source = z.infer<typeof Source>

@@ -28,8 +28,8 @@ export const StainNormalization = z.discriminatedUnion('kind', [
  * Everything that turns a file's bytes into the stored tensor, complete: no key has a default here, so that a
  * package read in ten years means the same. `preprocess(bytes, spec)` in `src/imaging` is its only reader.
  */
-export const PreprocessSpec = z.strictObject({
-  kind: z.literal('image').describe('2D image; volumes are another kind.'),
+export const ImageSpec = z.strictObject({
+  kind: z.literal('image').describe('2D image.'),
   size: z
     .tuple([z.int().positive(), z.int().positive()])
     .describe('Rows and columns [y, x] of the stored tensor.'),
@@ -61,16 +61,80 @@ export const PreprocessSpec = z.strictObject({
   stain: StainNormalization.nullable().describe('Stain normalisation of RGB tiles, applied before resizing.'),
   dtype: z.enum(['uint8', 'int16']).describe('Stored type. int16 maps the window to -32768..32767.'),
 })
+export type ImageSpec = z.infer<typeof ImageSpec>
+
+const percent = z.number().min(0).max(100)
+/** How a channel's values are made comparable, on the stored grid. */
+export const Intensity = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none').describe('Values as they are.') }),
+  z.strictObject({
+    kind: z.literal('zscore').describe('Mean 0, standard deviation 1 over all voxels of the case.'),
+  }),
+  z.strictObject({
+    kind: z.literal('nonzero_zscore').describe('The same over voxels that are not 0; zeros stay 0.'),
+  }),
+  z
+    .strictObject({
+      kind: z.literal('percentile').describe('Clipped to two percentiles of the case, then its z-score.'),
+      low: percent.default(0.5),
+      high: percent.default(99.5),
+    })
+    .refine(({ low, high }) => high > low, 'high must exceed low'),
+  z
+    .strictObject({
+      kind: z.literal('window').describe('The same source values in every case mapped to 0..1 and clipped.'),
+      low: z.number(),
+      high: z.number(),
+    })
+    .refine(({ low, high }) => high > low, 'high must exceed low'),
+])
+export type Intensity = z.infer<typeof Intensity>
+
+const spacing = z.number().positive().max(1000)
+export const SpacingMm = z.tuple([spacing, spacing, spacing])
+/** 'RAS': array axis x grows to the Right, y to Anterior, z to Superior. */
+export const Orientation = z
+  .string()
+  .regex(
+    /^(?=.*[RL])(?=.*[AP])(?=.*[SI])[RLAPSI]{3}$/,
+    'three letters, one each of R/L, A/P and S/I, e.g. RAS',
+  )
+
+/**
+ * A volume, complete as `ImageSpec` is: oriented, resampled, cropped, and its values normalised, in this order.
+ * `preprocessVolume(files, spec)` in `src/imaging` is its only reader.
+ */
+export const VolumeSpec = z.strictObject({
+  kind: z.literal('volume'),
+  channels: z.int().positive().max(64),
+  orientation: Orientation.describe('What x, y and z of the stored array point to.'),
+  spacing_mm: SpacingMm.nullable().describe('[z, y, x] of the stored grid; null keeps that of the source.'),
+  resample: z.enum(['linear', 'cubic']).describe('Of images; masks take the nearest voxel.'),
+  crop: z.enum(['none', 'foreground']).describe('To the box of voxels that are not 0 in some channel.'),
+  size: z
+    .tuple([z.int().positive(), z.int().positive(), z.int().positive()])
+    .nullable()
+    .describe(
+      '[z, y, x] cropped or padded to, about the centre, for networks of fixed input; null: as large as it is.',
+    ),
+  intensity: z.array(Intensity).min(1).describe('One a channel.'),
+  dtype: z
+    .enum(['uint8', 'int16', 'float16', 'float32'])
+    .describe('Stored type. int16 and uint8 map 0..1 of a window to their range.'),
+})
+export type VolumeSpec = z.infer<typeof VolumeSpec>
+
+export const PreprocessSpec = z.discriminatedUnion('kind', [ImageSpec, VolumeSpec])
 export type PreprocessSpec = z.infer<typeof PreprocessSpec>
 
 /**
  * The first node of the network's graph, in training and in ONNX: value = (stored + offset) * scale, then
- * (value - mean) / std per channel. Values are in 0..1.
+ * (value - mean) / std per channel. Values of integers are in 0..1.
  */
 export const InputNormalization = z.strictObject({
-  offset: z.number().describe('Added to the stored value: 0 for uint8, 32768 for int16.'),
-  scale: z.number().positive().describe('1/255 for uint8, 1/65535 for int16.'),
-  mean: z.array(z.number()).min(1).describe('Per channel, in 0..1.'),
-  std: z.array(z.number().positive()).min(1).describe('Per channel, in 0..1.'),
+  offset: z.number().describe('Added to the stored value: 32768 for int16, else 0.'),
+  scale: z.number().positive().describe('1/255 for uint8, 1/65535 for int16, 1 for floats.'),
+  mean: z.array(z.number()).min(1).describe('Per channel, of scaled values.'),
+  std: z.array(z.number().positive()).min(1).describe('Per channel, of scaled values.'),
 })
 export type InputNormalization = z.infer<typeof InputNormalization>

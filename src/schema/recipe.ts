@@ -2,15 +2,19 @@ import { z } from 'zod'
 import { Augment } from './augment.ts'
 import { DataConfig } from './data.ts'
 import { Model } from './model.ts'
-import { StainNormalization } from './preprocess.ts'
+import { Intensity, Orientation, SpacingMm, StainNormalization } from './preprocess.ts'
 import { Task } from './task.ts'
 import { TrainConfig } from './train.ts'
 
 const side = z.int().positive().max(16_384)
 const size = z.union([side, z.tuple([side, side])])
 
-/** The recipe's `prepare`: what `PreprocessSpec` is resolved from. */
-export const PrepareConfig = z.strictObject({
+/** The recipe's `prepare` of 2D images: what `ImageSpec` is resolved from. */
+export const ImagePrepare = z.strictObject({
+  kind: z
+    .literal('image')
+    .default('image')
+    .describe('Filled in by what the recipe says; need not be written.'),
   size: size.default(224).describe('n, or [y, x].'),
   channels: z
     .union([z.literal(1), z.literal(3)])
@@ -56,6 +60,52 @@ export const PrepareConfig = z.strictObject({
     ),
   shard_mb: z.number().positive().max(2000).default(64).describe('Largest shard, MB.'),
 })
+export type ImagePrepare = z.infer<typeof ImagePrepare>
+
+const intensityName = z.enum(['none', 'zscore', 'nonzero_zscore', 'percentile'])
+const intensity = z.union([intensityName, Intensity])
+/** The same of volumes, for `VolumeSpec`. */
+export const VolumePrepare = z.strictObject({
+  kind: z.literal('volume'),
+  orientation: Orientation.default('RAS').describe('What x, y and z of the stored array point to.'),
+  spacing_mm: z
+    .union([z.enum(['auto', 'source']), SpacingMm])
+    .default('auto')
+    .describe("[z, y, x] in mm. auto: the median of a sample; source: each case's own."),
+  resample: z
+    .enum(['linear', 'cubic'])
+    .default('linear')
+    .describe('Of images; masks take the nearest voxel.'),
+  crop: z.enum(['none', 'foreground']).default('none').describe('To the box of voxels that are not 0.'),
+  size: z
+    .tuple([side, side, side])
+    .nullable()
+    .default(null)
+    .describe('[z, y, x] of every case, cropped or padded about the centre; classification needs it.'),
+  intensity: z
+    .union([z.literal('auto'), intensity, z.array(intensity).min(1)])
+    .default('auto')
+    .describe(
+      'One, or one a channel. auto: CT windowed to the 0.5 and 99.5 percentiles within masks; else nonzero_zscore where most of the margin is 0, or zscore.',
+    ),
+  dtype: z
+    .enum(['auto', 'uint8', 'int16', 'float16', 'float32'])
+    .default('auto')
+    .describe('Stored type. auto: int16 for a window on every channel, else float16.'),
+  normalize: z
+    .enum(['auto', 'dataset', 'none'])
+    .default('auto')
+    .describe("First node of the network. auto: the training split's mean and std of windowed channels."),
+  compression: z
+    .enum(['none', 'gzip'])
+    .default('none')
+    .describe(
+      'Of the shards. gzip saves disk and costs reading time: docs/guides/volumes.md has the figures.',
+    ),
+})
+export type VolumePrepare = z.infer<typeof VolumePrepare>
+
+export const PrepareConfig = z.discriminatedUnion('kind', [ImagePrepare, VolumePrepare])
 export type PrepareConfig = z.infer<typeof PrepareConfig>
 
 export const THRESHOLD_METRICS = [
@@ -87,6 +137,23 @@ export const EvaluateConfig = z.strictObject({
   confidence: z.number().gt(0.5).lt(1).default(0.95),
   seed: z.int().min(0).default(0),
   subgroups: z.array(z.string()).default([]).describe('Attributes whose groups get metrics of their own.'),
+  surface_tolerance_mm: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('Distance at which two surfaces still agree, for surface Dice. Segmentation only.'),
+  mirror: z
+    .union([z.enum(['auto', 'none']), z.array(z.enum(['z', 'y', 'x'])).min(1)])
+    .default('auto')
+    .describe(
+      'Axes along which inputs are mirrored and the results averaged. auto: what is better on validation. Segmentation only.',
+    ),
+  largest_component: z
+    .union([z.literal('auto'), z.boolean()])
+    .default('auto')
+    .describe(
+      'Keep the largest connected piece of each structure. auto: where better on validation. Segmentation only.',
+    ),
 })
 export type EvaluateConfig = z.infer<typeof EvaluateConfig>
 
@@ -125,10 +192,10 @@ export const Recipe = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore')
     .describe('Names the run folder.'),
   data: DataConfig,
-  prepare: PrepareConfig.prefault({}),
+  prepare: PrepareConfig.prefault({ kind: 'image' }),
   task: Task,
   model: Model.prefault({ kind: 'resnet18' }),
-  augment: Augment.prefault({}),
+  augment: Augment.prefault({ kind: 'image' }),
   train: TrainConfig.prefault({}),
   evaluate: EvaluateConfig.prefault({}),
   package: PackageConfig.prefault({}),

@@ -1,14 +1,29 @@
 import { z } from 'zod'
 import { Augment } from './augment.ts'
-import { InputNormalization } from './preprocess.ts'
+import { InputNormalization, SpacingMm } from './preprocess.ts'
 import { sha256 } from './shard_set.ts'
+import { Structure } from './task.ts'
 import { Loss, Optimizer, Schedule, SELECTION_METRICS } from './train.ts'
 
-export const EngineTask = z.strictObject({
+export const EngineClassify = z.strictObject({
   kind: z.literal('classify'),
   labels: z.array(z.string()),
   exclusive: z.boolean(),
 })
+export const EngineSegment = z.strictObject({
+  kind: z.literal('segment'),
+  structures: z.array(Structure),
+  exclusive: z
+    .boolean()
+    .describe(
+      'Softmax over background and the structures, in this order; else a sigmoid for each structure.',
+    ),
+  patch_size: z.tuple([z.int(), z.int(), z.int()]).describe('[z, y, x] of a crop and of a window.'),
+  foreground_fraction: z.number().describe('Share of crops centred on a structure.'),
+  overlap: z.number().describe('Of neighbouring windows, as a share of their side.'),
+})
+export const EngineTask = z.discriminatedUnion('kind', [EngineClassify, EngineSegment])
+export type EngineTask = z.infer<typeof EngineTask>
 export const EngineModel = z.discriminatedUnion('family', [
   z.strictObject({
     family: z.literal('timm'),
@@ -24,6 +39,36 @@ export const EngineModel = z.discriminatedUnion('family', [
     weights: z.string(),
   }),
   z.strictObject({
+    family: z.literal('unet3d'),
+    channels: z.array(z.int()),
+    residual_units: z.int(),
+    norm: z.enum(['instance', 'batch', 'group']),
+    dropout: z.number(),
+    weights: z.string(),
+  }),
+  z.strictObject({
+    family: z.literal('segresnet'),
+    init_filters: z.int(),
+    blocks_down: z.array(z.int()),
+    blocks_up: z.array(z.int()),
+    dropout: z.number(),
+    weights: z.string(),
+  }),
+  z.strictObject({
+    family: z.literal('dynunet'),
+    base_channels: z.int(),
+    max_channels: z.int(),
+    residual: z.boolean(),
+    deep_supervision: z.int(),
+    weights: z.string(),
+  }),
+  z.strictObject({
+    family: z.literal('resnet3d'),
+    depth: z.int(),
+    base_channels: z.int(),
+    weights: z.string(),
+  }),
+  z.strictObject({
     family: z.literal('file'),
     file: z.string().describe('Relative to the run folder: the copy.'),
     sha256,
@@ -32,15 +77,33 @@ export const EngineModel = z.discriminatedUnion('family', [
     weights: z.string(),
   }),
 ])
-export const EngineData = z.strictObject({
+const dataKeys = {
   shard_set: z.string().describe('Absolute path of the shard set.'),
   set_id: sha256,
   labels_id: sha256,
   split_id: sha256,
+  normalization: InputNormalization,
+}
+export const EngineImages = z.strictObject({
+  kind: z.literal('images'),
+  ...dataKeys,
   sample_shape: z.tuple([z.int(), z.int(), z.int()]).describe('[C, H, W].'),
   dtype: z.enum(['uint8', 'int16']),
-  normalization: InputNormalization,
 })
+export const EngineVolumes = z.strictObject({
+  kind: z.literal('volumes'),
+  ...dataKeys,
+  channels: z.int(),
+  size: z
+    .tuple([z.int(), z.int(), z.int()])
+    .nullable()
+    .describe('[z, y, x] of every case; null: each its own.'),
+  spacing_mm: SpacingMm.describe('[z, y, x] of the stored grid, or its median where cases keep their own.'),
+  dtype: z.enum(['uint8', 'int16', 'float16', 'float32']),
+})
+export const EngineData = z.discriminatedUnion('kind', [EngineImages, EngineVolumes])
+export type EngineImages = z.infer<typeof EngineImages>
+export type EngineVolumes = z.infer<typeof EngineVolumes>
 /** `train` with nothing left open but what only the training node knows (`auto`, resolved once by probe). */
 export const EngineTrain = z.strictObject({
   epochs: z.number(),
@@ -71,6 +134,7 @@ export const Probe = z.object({
   device: z.enum(['cpu', 'cuda', 'mps']),
   precision: z.enum(['fp32', 'bf16', 'fp16']),
   accelerators: z.int().min(0),
+  memory_bytes: z.int().min(0).describe('Of one accelerator, or of the machine where there is none.'),
 })
 export type Probe = z.infer<typeof Probe>
 

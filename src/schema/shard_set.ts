@@ -1,19 +1,17 @@
 import { z } from 'zod'
 import { Attributes, Labels } from './case.ts'
-import { InputNormalization, PreprocessSpec } from './preprocess.ts'
+import { ImageSpec, InputNormalization, SpacingMm, VolumeSpec } from './preprocess.ts'
 
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
 const shape = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
 
-/** `index.json`, the manifest of a shard set, written last. */
-export const ShardIndex = z.strictObject({
+const triple = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
+const affine = z.array(z.number()).length(16).describe('Row-major: (z, y, x, 1) to mm, RAS+.')
+const indexKeys = {
   format: z.literal(1),
   set_id: sha256,
-  preprocess: PreprocessSpec,
   code_version: z.int(),
   num_cases: z.int().min(0),
-  sample_shape: shape.describe('[C, H, W] of each stored sample.'),
-  dtype: z.enum(['uint8', 'int16']),
   shards: z.array(
     z.strictObject({
       file: z.string().describe("Relative to the set, e.g. 'shards/00000.safetensors'."),
@@ -22,11 +20,33 @@ export const ShardIndex = z.strictObject({
       sha256,
     }),
   ),
+}
+export const ImageShardIndex = z.strictObject({
+  kind: z.literal('images'),
+  preprocess: ImageSpec,
+  sample_shape: shape.describe('[C, H, W] of each stored sample.'),
+  dtype: z.enum(['uint8', 'int16']),
+  ...indexKeys,
 })
+export type ImageShardIndex = z.infer<typeof ImageShardIndex>
+/**
+ * One shard a case: `image` [C, Z, Y, X]; and with masks `mask` uint8 [Z, Y, X] and `foreground` int32 [M, 4], rows of
+ * [mask value, z, y, x] in ascending order, evenly taken where a value has more than 10,000 voxels.
+ */
+export const VolumeShardIndex = z.strictObject({
+  kind: z.literal('volumes'),
+  preprocess: VolumeSpec,
+  dtype: z.enum(['uint8', 'int16', 'float16', 'float32']),
+  has_masks: z.boolean(),
+  ...indexKeys,
+})
+export type VolumeShardIndex = z.infer<typeof VolumeShardIndex>
+/** `index.json`, the manifest of a shard set, written last. */
+export const ShardIndex = z.discriminatedUnion('kind', [ImageShardIndex, VolumeShardIndex])
 export type ShardIndex = z.infer<typeof ShardIndex>
 
 /** A line of `shards/00000.cases.jsonl`; `tensor` is `image` [N, C, H, W] and `row` its first index. */
-export const ShardCase = z.strictObject({
+export const ImageShardCase = z.strictObject({
   case_id: z.string(),
   tensor: z.literal('image'),
   row: z.int().min(0),
@@ -34,6 +54,24 @@ export const ShardCase = z.strictObject({
   dtype: z.enum(['uint8', 'int16']),
   sha256: sha256.describe('Of the source file.'),
 })
+/** The same of a volume: `tensor` is `image` [C, Z, Y, X] itself. */
+export const VolumeShardCase = z.strictObject({
+  case_id: z.string(),
+  tensor: z.literal('image'),
+  row: z.literal(0),
+  shape: z.tuple([z.int().positive(), ...triple.def.items]).describe('[C, Z, Y, X].'),
+  dtype: z.enum(['uint8', 'int16', 'float16', 'float32']),
+  affine,
+  source_shape: triple.describe("[z, y, x] of the source's own grid, on which masks are given back."),
+  source_affine: affine,
+  mask_voxels: z
+    .record(z.string(), z.int().positive())
+    .nullable()
+    .describe('Mask value → stored voxels, without background; null without a mask.'),
+  sha256: sha256.describe("Of the source file; of several, of their sha256 in order, and the mask's."),
+})
+export type VolumeShardCase = z.infer<typeof VolumeShardCase>
+export const ShardCase = z.union([ImageShardCase, VolumeShardCase])
 export type ShardCase = z.infer<typeof ShardCase>
 
 /** A line of `quarantine.jsonl`. */
@@ -45,7 +83,8 @@ export const Quarantined = z.strictObject({
 export type Quarantined = z.infer<typeof Quarantined>
 
 /** `fingerprint.json`: what the stored data look like; packages carry it. */
-export const Fingerprint = z.strictObject({
+export const ImageFingerprint = z.strictObject({
+  kind: z.literal('images'),
   num_cases: z.int(),
   source_formats: z.record(z.string(), z.int()).describe('Format name → files, e.g. png/8-bit/grey.'),
   source_height: z.strictObject({ min: z.int(), median: z.number(), max: z.int() }),
@@ -53,6 +92,28 @@ export const Fingerprint = z.strictObject({
   mean: z.array(z.number()).describe('Per channel over all stored pixels, in 0..1.'),
   std: z.array(z.number()),
 })
+export type ImageFingerprint = z.infer<typeof ImageFingerprint>
+const range = z.strictObject({ min: z.number(), median: z.number(), max: z.number() })
+const ranges = z.tuple([range, range, range])
+export const VolumeFingerprint = z.strictObject({
+  kind: z.literal('volumes'),
+  num_cases: z.int(),
+  source_formats: z.record(z.string(), z.int()).describe('Format name → files.'),
+  source_shape: ranges.describe('[z, y, x] in the stored orientation.'),
+  source_spacing_mm: ranges.describe('[z, y, x] in the stored orientation.'),
+  stored_shape: ranges.describe('[z, y, x].'),
+  spacing_mm: SpacingMm.nullable(),
+  mean: z.array(z.number()).describe('Per channel over all stored voxels, scaled.'),
+  std: z.array(z.number()),
+  foreground: z
+    .array(z.strictObject({ mean: z.number(), std: z.number(), low: z.number(), high: z.number() }))
+    .nullable()
+    .describe(
+      'Per channel: source values within the masks, with their 0.5 and 99.5 percentiles; null without masks.',
+    ),
+})
+export type VolumeFingerprint = z.infer<typeof VolumeFingerprint>
+export const Fingerprint = z.discriminatedUnion('kind', [ImageFingerprint, VolumeFingerprint])
 export type Fingerprint = z.infer<typeof Fingerprint>
 
 /**

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { SPLIT_PARTS } from './case.ts'
-import { PreprocessSpec } from './preprocess.ts'
+import { PreprocessSpec, SpacingMm } from './preprocess.ts'
 import { Quarantined, sha256 } from './shard_set.ts'
 
+const triple = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
 const counts = z.record(z.string(), z.int().positive())
 
 /** `shards/00000.report.json`, written last of a shard's files: the shard is whole when it exists. */
@@ -23,8 +24,27 @@ export const ShardReport = z.strictObject({
   quarantined: z.array(Quarantined),
   notes: counts.describe('What preprocessing had to say, e.g. about clipping → cases.'),
   formats: counts.describe('Format name → files, e.g. png/8-bit/grey.'),
-  heights: counts.describe('Rows of the source image → files.'),
+  heights: counts.describe('Rows of the source image → files; of volumes none.'),
   widths: counts,
+  volume: z
+    .strictObject({
+      source_shape: triple.describe('[z, y, x] in the stored orientation, as the others.'),
+      source_spacing_mm: SpacingMm,
+      foreground: z
+        .array(
+          z.strictObject({
+            count: z.int(),
+            sum: z.number(),
+            sum_sq: z.number(),
+            low: z.number(),
+            high: z.number(),
+          }),
+        )
+        .nullable()
+        .describe('Per channel: source values within the mask.'),
+    })
+    .exactOptional()
+    .describe('Of a set of volumes, whose shards hold one case each.'),
 })
 export type ShardReport = z.infer<typeof ShardReport>
 
@@ -49,9 +69,16 @@ export type SourceStamp = z.infer<typeof SourceStamp>
 /** A line of `private/00000.sources.jsonl` in a staging folder: what each case of a finished shard was read from. */
 export const StagedSource = z.strictObject({
   case_id: z.string(),
-  path: z.string(),
-  stamp: z.strictObject({ size: z.int(), mtime_ns: z.string() }).nullable().describe('null: no such file.'),
-  sha256: sha256.nullable().describe('null: the file could not be read.'),
+  files: z.array(
+    z.strictObject({
+      path: z.string(),
+      stamp: z
+        .strictObject({ size: z.int(), mtime_ns: z.string() })
+        .nullable()
+        .describe('null: no such file.'),
+      sha256: sha256.nullable().describe('null: the file could not be read.'),
+    }),
+  ),
 })
 export type StagedSource = z.infer<typeof StagedSource>
 

@@ -42,7 +42,27 @@ export const Loss = z.discriminatedUnion('kind', [
       .default(null)
       .describe('Weight of positives; null weighs both alike.'),
   }),
+  z.strictObject({
+    kind: z
+      .literal('dice')
+      .describe('1 - soft Dice, a structure and sample at a time (Milletari et al., 3DV 2016).'),
+    batch: z.boolean().default(false).describe('Over all samples of the batch as if they were one.'),
+    background: z.boolean().default(false).describe('Count background as a structure; labels only.'),
+  }),
+  z.strictObject({
+    kind: z.literal('dice_ce').describe('Dice plus cross-entropy, binary for regions.'),
+    batch: z.boolean().default(false),
+    background: z.boolean().default(false),
+    ce_weight: z.number().min(0).default(1),
+  }),
+  z.strictObject({
+    kind: z
+      .literal('generalized_dice')
+      .describe('Structures weighed by 1 / volume² (Sudre et al., DLMIA 2017).'),
+    background: z.boolean().default(true),
+  }),
 ])
+export const SEGMENT_LOSSES = ['dice', 'dice_ce', 'generalized_dice'] as const
 const warmup = z.number().min(0).lt(1).default(0).describe('Share of all steps spent in linear warm-up.')
 export const Schedule = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('constant'), warmup }),
@@ -89,11 +109,13 @@ export const SELECTION_METRICS = [
   'balanced_accuracy',
   'f1_mean',
   'accuracy',
+  'dice_mean',
   'loss',
 ] as const
 
 const autoOr = <T extends z.ZodType>(t: T) => z.union([z.literal('auto'), t])
 
+const patchSide = z.int().positive().max(4096)
 /** The recipe's `train`. */
 export const TrainConfig = z.strictObject({
   epochs: z.number().positive().max(100_000).default(10).describe('Passes over the training split.'),
@@ -114,7 +136,7 @@ export const TrainConfig = z.strictObject({
   loss: z
     .union([z.literal('auto'), Loss])
     .default('auto')
-    .describe('auto: bce, or cross_entropy when labels are exclusive.'),
+    .describe('auto: bce, or cross_entropy when labels are exclusive; dice_ce for segmentation.'),
   schedule: Schedule.prefault({ kind: 'cosine' }),
   clip_norm: z.number().positive().nullable().default(1).describe('Largest gradient norm; null is off.'),
   ema: z
@@ -131,9 +153,11 @@ export const TrainConfig = z.strictObject({
   select: z
     .strictObject({
       maximize: z
-        .enum(SELECTION_METRICS)
-        .default('auroc_mean')
-        .describe('Validation metric that names the best checkpoint; loss is minimised.'),
+        .enum(['auto', ...SELECTION_METRICS])
+        .default('auto')
+        .describe(
+          'Validation metric that names the best checkpoint; loss is minimised. auto: auroc_mean, or dice_mean for segmentation.',
+        ),
     })
     .prefault({}),
   validate_every: z.number().positive().max(100_000).default(1).describe('Epochs between validations.'),
@@ -149,6 +173,19 @@ export const TrainConfig = z.strictObject({
     .max(100_000)
     .default(2)
     .describe('Latest checkpoints kept besides the best.'),
+  patch_size: autoOr(z.tuple([patchSide, patchSide, patchSide]))
+    .default('auto')
+    .describe(
+      '[z, y, x] voxels of a training crop and of a window. auto: from the volumes and the memory at hand.',
+    ),
+  foreground_fraction: autoOr(z.number().min(0).max(1))
+    .default('auto')
+    .describe(
+      'Share of crops centred on a structure, all structures alike. auto: 0.33, as nnU-Net. Segmentation only.',
+    ),
+  overlap: autoOr(z.number().min(0).max(0.9))
+    .default('auto')
+    .describe('Of neighbouring windows, as a share of their side. auto: 0.5. Segmentation only.'),
   precision: autoOr(z.enum(['fp32', 'bf16', 'fp16']))
     .default('auto')
     .describe('auto: bf16 where the device does it well, else fp32.'),
