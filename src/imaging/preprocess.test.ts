@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp from 'sharp'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { preprocess } from './preprocess.ts'
 import type { Raster } from './raster.ts'
 import { encodePng } from './raster_node.ts'
@@ -15,7 +15,7 @@ import { runPython, skipWithoutPillow } from './testing/pillow.ts'
 import { digest, largestDifference, noise, plainSpec, tissueTile } from './testing/samples.ts'
 
 const shared = join(import.meta.dirname, '../../../shared/data')
-const sameSize = (raster: Raster, changes: Partial<PreprocessSpec> = {}) =>
+const sameSize = (raster: Raster, changes: Partial<ImageSpec> = {}) =>
   plainSpec({ size: [raster.height, raster.width], ...changes })
 
 test('an 8-bit grey image of the stored size is stored as it is', async () => {
@@ -86,7 +86,7 @@ test('axes are reversed after the EXIF turn', async () => {
     [Uint8Array.of(1, 2, 3)],
     [pngChunk('eXIf', exifBlock(6))],
   )
-  const flipped = async (flip: PreprocessSpec['flip']) =>
+  const flipped = async (flip: ImageSpec['flip']) =>
     (await preprocess(png, plainSpec({ size: [3, 1], flip }))).data
   assert.deepEqual([...(await flipped([]))], [1, 2, 3])
   assert.deepEqual([...(await flipped(['y']))], [3, 2, 1])
@@ -121,7 +121,7 @@ test('stain normalisation comes before grey and resizing', async () => {
 })
 
 test('the same bytes on every platform: hashes of lossless files through whole specs', async () => {
-  const specs: [Raster, Partial<PreprocessSpec>][] = [
+  const specs: [Raster, Partial<ImageSpec>][] = [
     [noise(61, 97, 1), { fit: 'pad', pad_value: 3 }],
     [noise(61, 97, 3), { fit: 'crop', resample: 'bicubic', channels: 3, channel_order: 'bgr', flip: ['x'] }],
     [

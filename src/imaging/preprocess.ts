@@ -1,4 +1,4 @@
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { decodeImage } from './decode_image.ts'
 import { fit } from './fit.ts'
 import type { ImageHeader } from './header.ts'
@@ -40,7 +40,7 @@ export interface StoredTensor {
  *
  * @throws {ImageError} naming what is wrong with the file and what to do
  */
-export async function preprocess(bytes: Uint8Array, spec: PreprocessSpec): Promise<StoredTensor> {
+export async function preprocess(bytes: Uint8Array, spec: ImageSpec): Promise<StoredTensor> {
   const decoded = await decodeImage(bytes, spec)
   const upright = flip(decoded.raster, { y: spec.flip.includes('y'), x: spec.flip.includes('x') })
   const windowed = applyWindow(upright, spec.window, spec.dtype === 'int16' ? 16 : 8)
@@ -57,7 +57,7 @@ export async function preprocess(bytes: Uint8Array, spec: PreprocessSpec): Promi
 }
 
 /** Resized by the spec's filter, then cut or padded to its size. */
-function place(raster: Raster, spec: PreprocessSpec): Planes {
+function place(raster: Raster, spec: ImageSpec): Planes {
   const [height, width] = spec.size
   const placement = fit([raster.height, raster.width], spec.size, spec.fit)
   const resized = resize(
@@ -75,7 +75,7 @@ function place(raster: Raster, spec: PreprocessSpec): Planes {
 }
 
 /** The stored channels in the stored type. */
-function store({ data, channels }: Planes, spec: PreprocessSpec): Uint8Array | Int16Array {
+function store({ data, channels }: Planes, spec: ImageSpec): Uint8Array | Int16Array {
   const samples = data instanceof Uint16Array ? centred(data) : data
   if (channels === spec.channels && spec.channel_order === 'rgb') return samples
   const length = spec.size[0] * spec.size[1]

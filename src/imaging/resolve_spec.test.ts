@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { UserError } from '../schema/errors.ts'
-import { PreprocessSpec } from '../schema/preprocess.ts'
-import { PrepareConfig } from '../schema/recipe.ts'
+import { ImageSpec } from '../schema/preprocess.ts'
+import { ImagePrepare } from '../schema/recipe.ts'
 import { inputNormalization } from './normalization.ts'
 import { preprocess } from './preprocess.ts'
 import type { Raster } from './raster.ts'
@@ -10,7 +10,7 @@ import { encodePng } from './raster_node.ts'
 import { resolveSpec } from './resolve_spec.ts'
 import { noise } from './testing/samples.ts'
 
-const config = (changes: Record<string, unknown> = {}) => PrepareConfig.parse(changes)
+const config = (changes: Record<string, unknown> = {}) => ImagePrepare.parse(changes)
 
 async function* files(...items: (Raster | Uint8Array)[]): AsyncGenerator<Uint8Array> {
   for (const item of items) yield item instanceof Uint8Array ? item : await encodePng(item)
@@ -40,7 +40,7 @@ test('8-bit files are stored as uint8, as they are', async () => {
     stain: null,
     dtype: 'uint8',
   })
-  assert.deepEqual(PreprocessSpec.parse(spec), spec)
+  assert.deepEqual(ImageSpec.parse(spec), spec)
 })
 
 test('16-bit files are stored as int16, under a window to the next 2^n - 1 over the sample', async () => {

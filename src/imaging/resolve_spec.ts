@@ -1,6 +1,6 @@
 import { UserError } from '../schema/errors.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
-import type { PrepareConfig } from '../schema/recipe.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
+import type { ImagePrepare } from '../schema/recipe.ts'
 import { decodeImage } from './decode_image.ts'
 import { readHeader } from './header.ts'
 import { ImageError } from './image_error.ts'
@@ -17,9 +17,9 @@ import { STAIN_TARGETS } from './stain_targets.ts'
  * @throws {UserError} if no file of the sample can be read, or if it mixes 8- and 16-bit files
  */
 export async function resolveSpec(
-  prepare: PrepareConfig,
+  prepare: ImagePrepare,
   sample: AsyncIterable<Uint8Array>,
-): Promise<PreprocessSpec> {
+): Promise<ImageSpec> {
   const isOpen = prepare.window === 'auto' || prepare.dtype === 'auto'
   const depth = isOpen ? await sampleDepth(sample, prepare) : { bits: 8 as const, largest: 255 }
   const stain = resolveStain(prepare)
@@ -43,7 +43,7 @@ export async function resolveSpec(
 }
 
 /** @throws {UserError} if stains are to be normalised in 16 bits: the method is defined on 8-bit RGB */
-function resolveStain({ stain, dtype }: PrepareConfig): PreprocessSpec['stain'] {
+function resolveStain({ stain, dtype }: ImagePrepare): ImageSpec['stain'] {
   if (stain === 'none') return null
   if (dtype === 'int16')
     throw new UserError(
@@ -56,7 +56,7 @@ function resolveStain({ stain, dtype }: PrepareConfig): PreprocessSpec['stain'] 
 /** Bits of the sampled files, and the largest value in those of 16. */
 async function sampleDepth(
   sample: AsyncIterable<Uint8Array>,
-  prepare: PrepareConfig,
+  prepare: ImagePrepare,
 ): Promise<{ bits: 8 | 16; largest: number }> {
   const counts = { 8: 0, 16: 0 }
   let largest = 0

@@ -1,4 +1,4 @@
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { ImageError } from './image_error.ts'
 import { macenko } from './macenko.ts'
 import type { Raster } from './raster.ts'
@@ -12,7 +12,7 @@ import { reinhard } from './reinhard.ts'
  */
 export function applyStain(
   raster: Raster,
-  stain: PreprocessSpec['stain'],
+  stain: ImageSpec['stain'],
 ): { raster: Raster; notes: string[] } {
   if (stain === null) return { raster, notes: [] }
   if (raster.channels !== 3)

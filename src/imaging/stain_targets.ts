@@ -1,6 +1,6 @@
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 
-type Stain = NonNullable<PreprocessSpec['stain']>
+type Stain = NonNullable<ImageSpec['stain']>
 
 /**
  * The published target of each method, for a recipe that names the method alone.

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { preprocess } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { sha256 } from '../storage/local.ts'
 import { hasPassed, type RealCase } from './certify.ts'
 import { readGolden } from './golden.ts'
@@ -68,7 +68,7 @@ test('golden inputs: one of each accepted format, the 16-bit one only where a wi
 })
 
 describe('editing preprocess in model.json is seen in the golden tensors, and in the scores', () => {
-  const edits: [string, Partial<PreprocessSpec>, Partial<PreprocessSpec>][] = [
+  const edits: [string, Partial<ImageSpec>, Partial<ImageSpec>][] = [
     ['a flip', {}, { flip: ['x'] }],
     ['an upside-down flip', {}, { flip: ['y'] }],
     ['no antialiasing', {}, { antialias: false }],

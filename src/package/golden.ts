@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
 import { UserError } from '../schema/errors.ts'
 import { Golden, type ModelPackage } from '../schema/model_package.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { makeFolder, readBytes, sha256 } from '../storage/local.ts'
 import { encodeSafetensors, readSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { score } from './infer.ts'
@@ -29,7 +29,7 @@ export interface GoldenCase {
  *
  * @returns those left out, too: a spec without a window refuses 16-bit files, and then so does the package
  */
-export async function goldenInputs(spec: PreprocessSpec): Promise<{
+export async function goldenInputs(spec: ImageSpec): Promise<{
   inputs: (Omit<GoldenCase, 'logits' | 'scores'> & { stored: StoredTensor })[]
   refused: string[]
 }> {

@@ -3,7 +3,7 @@ import type { OperatingPoint } from '../schema/evaluation.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import { OnnxSpec } from '../schema/onnx_spec.ts'
 import { parse } from '../schema/parse.ts'
-import type { InputNormalization, PreprocessSpec } from '../schema/preprocess.ts'
+import type { InputNormalization, ImageSpec } from '../schema/preprocess.ts'
 import type { TensorInfo } from './session.ts'
 
 /** What a graph of another tool reads, once it is known to be one that can be packaged. */
@@ -155,7 +155,7 @@ function contradictions(spec: OnnxSpec, graph: GraphInput): string[] {
 }
 
 /** The complete spec: what was not asked for cannot change a score, or is derived from what was. */
-export function preprocessOf(spec: OnnxSpec, graph: GraphInput): PreprocessSpec {
+export function preprocessOf(spec: OnnxSpec, graph: GraphInput): ImageSpec {
   const { window, pad_value, channel_order, stain, ...said } = spec.preprocess
   const isWide = window !== null && window.high > 255
   return {
@@ -172,7 +172,7 @@ export function preprocessOf(spec: OnnxSpec, graph: GraphInput): PreprocessSpec 
 }
 
 /** `range`, `mean` and `std` in the 0..1 that model.json speaks; null where the graph normalises inside. */
-export function normalizationOf(spec: OnnxSpec, dtype: PreprocessSpec['dtype']): InputNormalization | null {
+export function normalizationOf(spec: OnnxSpec, dtype: ImageSpec['dtype']): InputNormalization | null {
   if (!spec.input) return null
   const { range, mean, std } = spec.input
   const [low, high] = range

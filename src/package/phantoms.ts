@@ -1,6 +1,6 @@
 import { encodeRaster } from '#raster'
 import type { Raster } from '../imaging/raster.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 
 export interface PhantomFile {
   file: string
@@ -16,7 +16,7 @@ export interface PhantomFile {
  *
  * The same spec gives the same bytes for the same version of the encoders.
  */
-export async function makePhantoms(spec: PreprocessSpec): Promise<PhantomFile[]> {
+export async function makePhantoms(spec: ImageSpec): Promise<PhantomFile[]> {
   const [rows, columns] = spec.size
   const sized = (y: number, x: number) => ({ height: Math.ceil(rows * y), width: Math.ceil(columns * x) })
   const window = spec.window ?? { low: 0, high: 65535 }

@@ -4,7 +4,7 @@ import { UserError } from '../schema/errors.ts'
 import { groupCases } from './grouping.ts'
 import { strataOf, stratify, type Unit, wholeTargets } from './stratify.ts'
 
-export type SplitCase = Pick<Case, 'case_id' | 'patient_id' | 'labels' | 'split'>
+export type SplitCase = Pick<Case, 'case_id' | 'patient_id' | 'labels' | 'split' | 'fold'>
 export type SplitKind = 'random' | 'column' | 'official' | 'folds'
 /** A part, or the number of a fold. */
 export type Place = SplitPart | number
@@ -68,6 +68,14 @@ function assignFolds(cases: readonly SplitCase[], split: FoldSplit, evidence: Sp
     throw new UserError(
       `data.split.fold is ${split.fold}; with ${split.folds} folds it is 0 to ${split.folds - 1}.`,
     )
+  const given = cases.map((one) => one.fold)
+  if (given.length > 0 && given.every((fold) => fold !== undefined))
+    return {
+      kind: 'folds',
+      parts: given.map((fold) => (fold === split.fold ? 'val' : 'train')),
+      folds: given,
+      warnings: [],
+    }
   const shares = new Array<number>(split.folds).fill(1 / split.folds)
   const folds = draw(cases, shares, split.seed, evidence, (place) => (typeof place === 'number' ? place : -1))
   const parts = folds.map((fold) => (fold === split.fold ? 'val' : 'train'))

@@ -21,6 +21,7 @@ export const Case = z.strictObject({
   mask: z.string().exactOptional().describe('Of a segmentation: labels on the grid of the images.'),
   labels: Labels,
   attributes: Attributes,
+  fold: z.int().min(0).exactOptional().describe("The data set's own fold that validates on the case."),
   split: z.enum(SPLIT_PARTS).optional().describe('The part that the data set itself puts the case in.'),
 })
 export type Case = z.infer<typeof Case>

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { OperatingPoint } from './evaluation.ts'
-import { InputNormalization, PreprocessSpec } from './preprocess.ts'
+import { ImageSpec, InputNormalization } from './preprocess.ts'
 import { Provenance } from './run.ts'
-import { Fingerprint, sha256 } from './shard_set.ts'
+import { ImageFingerprint, sha256 } from './shard_set.ts'
 
 export const Calibration = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') })])
 
@@ -14,7 +14,7 @@ export const ModelPackage = z.strictObject({
   status: z.enum(['draft', 'approved', 'retired']),
   synthetic: z.boolean().describe('Trained on phantom data: not for any use on patients.'),
   task: z.strictObject({ kind: z.literal('classify'), labels: z.array(z.string()), exclusive: z.boolean() }),
-  preprocess: PreprocessSpec,
+  preprocess: ImageSpec,
   preprocess_code_version: z.int(),
   input: z.strictObject({
     name: z.string().describe('ONNX input name.'),
@@ -29,7 +29,7 @@ export const ModelPackage = z.strictObject({
   output: z.strictObject({ name: z.string(), activation: z.enum(['sigmoid', 'softmax', 'none']) }),
   calibration: Calibration,
   operating_points: z.record(z.string(), OperatingPoint),
-  fingerprint: Fingerprint.nullable(),
+  fingerprint: ImageFingerprint.nullable(),
   files: z
     .record(z.string(), sha256)
     .describe('Every other file of the package that scoring depends on → sha256.'),

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { PreprocessSpec } from './preprocess.ts'
+import { ImageSpec } from './preprocess.ts'
 import { OperatingPointRule } from './recipe.ts'
 
 const size = z.union([z.int().positive(), z.tuple([z.int().positive(), z.int().positive()])])
 const { fit, resample, antialias, pad_value, window, exif_orientation, flip, channel_order, stain } =
-  PreprocessSpec.shape
+  ImageSpec.shape
 
 /**
  * How another tool's ONNX model wants its images: the file behind `package --preprocess`. Whatever would change a
@@ -25,7 +25,7 @@ export const OnnxSpec = z.strictObject({
     .describe('what turns outputs into probabilities; none when the graph ends with it'),
   preprocess: z.strictObject({
     size: size.describe('n or [rows, columns] of the network input'),
-    channels: PreprocessSpec.shape.channels.describe('1 grey, 3 RGB; grey images are repeated'),
+    channels: ImageSpec.shape.channels.describe('1 grey, 3 RGB; grey images are repeated'),
     fit: fit.describe('squash: aspect ratio ignored; pad: kept, filled; crop: kept, centre cut out'),
     resample: resample.describe('bilinear or bicubic, as Pillow computes them'),
     antialias: antialias.describe(

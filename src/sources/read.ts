@@ -3,8 +3,15 @@ import type { DataConfig } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Task } from '../schema/task.ts'
 import { explain } from '../storage/local.ts'
-import { sources } from './registry.ts'
-import { count, firstFew, type SourceData, type SourceReader, type SourceRequest } from './source_data.ts'
+import { labelSources, maskSources } from './registry.ts'
+import {
+  count,
+  firstFew,
+  type MaskReader,
+  type SourceData,
+  type SourceReader,
+  type SourceRequest,
+} from './source_data.ts'
 
 export type { SourceData } from './source_data.ts'
 
@@ -24,16 +31,40 @@ export async function readSource(
   options: Pick<SourceRequest, 'mayGenerate'> = {},
 ): Promise<SourceData> {
   if (data.source.kind !== 'phantom') await assertFolder(root)
-  const read = sources[data.source.kind] as SourceReader<typeof data.source.kind>
-  const found = await read(data.source, { data, task, root, signal, ...options })
+  const found = await readAs(data, task, { root, signal, ...options })
   if (found.cases.length === 0)
     throw new UserError(
       `No case was found in ${root}${found.skipped.length > 0 ? `; ${found.skipped.length} were skipped, e.g. ${found.skipped[0]!.file}: ${found.skipped[0]!.reason}` : ''}.\n  do: check data.root and data.source.`,
     )
   assertSplit(data, found)
+  if (task.kind === 'segment') return found
   if (task.exclusive) assertExclusive(found)
   found.warnings.push(...oneClassWarnings(found))
   return found
+}
+
+async function readAs(
+  data: DataConfig,
+  task: Task,
+  where: Pick<SourceRequest, 'root' | 'signal' | 'mayGenerate'>,
+): Promise<SourceData> {
+  const { kind } = data.source
+  if (task.kind === 'classify') {
+    const read = (labelSources as Record<string, SourceReader<typeof kind>>)[kind]
+    if (read === undefined)
+      throw new UserError(
+        `data.source "${kind}" reads volumes with masks; it has no labels for task.kind: classify.\n` +
+          '  do: write task: { kind: segment, labels: { … } }, or name a source of labels such as csv.',
+      )
+    return read(data.source, { data, task, ...where })
+  }
+  const read = (maskSources as Record<string, MaskReader<typeof kind>>)[kind]
+  if (read === undefined)
+    throw new UserError(
+      `data.source "${kind}" reads labelled images; it has no masks for task.kind: segment.\n` +
+        `  do: name a source of masks: ${Object.keys(maskSources).join(', ')}.`,
+    )
+  return read(data.source, { data, task, ...where })
 }
 
 async function assertFolder(root: string): Promise<void> {
@@ -58,6 +89,8 @@ const OWN_SPLIT: Record<DataConfig['source']['kind'], string> = {
   folder: 'the class folders would have to lie in train/, val/ and test/',
   chestxray14: 'train_val_list.txt and test_list.txt are not both there',
   mhist: 'annotations.csv has no Partition',
+  decathlon: 'the Decathlon publishes no masks of its test part',
+  nnunet: 'there is no splits_final.json; with it, write { folds: 5, fold: 0 }, and its folds are used',
   phantom: 'train_val_list.txt and test_list.txt are not both there',
 }
 

@@ -9,7 +9,7 @@ import { DataConfig, type Source } from '../schema/data.ts'
 import { Task } from '../schema/task.ts'
 import { writeChestXray14Layout, writeFiles, writeMhistLayout } from './layout_fixture.ts'
 import { readSource } from './read.ts'
-import { sources } from './registry.ts'
+import { labelSources as sources } from './registry.ts'
 
 let base: string
 before(async () => {

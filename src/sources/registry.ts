@@ -1,16 +1,24 @@
 import type { Source } from '../schema/data.ts'
 import { readChestXray14 } from './chestxray14.ts'
 import { readCsv } from './csv.ts'
+import { readDecathlon } from './decathlon.ts'
 import { readFolder } from './folder.ts'
 import { readMhist } from './mhist.ts'
+import { readNnUNet } from './nnunet.ts'
 import { readPhantom } from './phantom.ts'
-import type { SourceReader } from './source_data.ts'
+import type { MaskReader, SourceReader } from './source_data.ts'
 
-/** Every reader, by the `kind` that a recipe's `data.source` names. */
-export const sources = {
+/** Readers of labelled images, by the `kind` that a recipe's `data.source` names. */
+export const labelSources = {
   csv: readCsv,
   folder: readFolder,
   chestxray14: readChestXray14,
   mhist: readMhist,
   phantom: readPhantom,
-} satisfies { [K in Source['kind']]: SourceReader<K> }
+} satisfies { [K in Source['kind']]?: SourceReader<K> }
+
+/** Readers of volumes with masks. */
+export const maskSources = {
+  decathlon: readDecathlon,
+  nnunet: readNnUNet,
+} satisfies { [K in Source['kind']]?: MaskReader<K> }

@@ -1,12 +1,14 @@
 import type { Case } from '../schema/case.ts'
 import type { DataConfig, Source } from '../schema/data.ts'
-import type { Task } from '../schema/task.ts'
+import type { ClassifyTask, SegmentTask, Task } from '../schema/task.ts'
 
 /** What a data set holds, read from its tables and folders; no pixel has been touched yet. */
 export interface SourceData {
   cases: Case[]
-  /** The task's labels, in output order; every case has each of them. */
+  /** The task's labels or structures, in output order. Of labels every case has each; of structures the masks tell. */
   labels: string[]
+  /** Of volumes, what the data set says about them; absent for images. */
+  volumes?: VolumeFacts
   warnings: string[]
   /** Some case carries the data set's own part in `split`. */
   has_given_split: boolean
@@ -16,9 +18,9 @@ export interface SourceData {
   skipped: { file: string; reason: string }[]
 }
 
-export interface SourceRequest {
+export interface SourceRequest<T extends Task = ClassifyTask> {
   data: DataConfig
-  task: Task
+  task: T
   /** Absolute path of `data.root`. */
   root: string
   /** Aborting it stops what takes long: making images. */
@@ -27,10 +29,24 @@ export interface SourceRequest {
   mayGenerate?: boolean | undefined
 }
 
+/** What a data set of volumes says about its files. */
+export interface VolumeFacts {
+  /** 'MRI', 'CT', …, one a channel. */
+  modalities: string[]
+  /** Values that its masks may hold, background included → their names. */
+  maskValues: ReadonlyMap<number, string>
+}
+
 export type SourceOf<K extends Source['kind']> = Extract<Source, { kind: K }>
 export type SourceReader<K extends Source['kind']> = (
   source: SourceOf<K>,
   request: SourceRequest,
+) => Promise<SourceData>
+
+/** A reader of volumes with masks. */
+export type MaskReader<K extends Source['kind']> = (
+  source: SourceOf<K>,
+  request: SourceRequest<SegmentTask>,
 ) => Promise<SourceData>
 
 /** Characters of one item, which may be a path: a cell can hold megabytes. */

@@ -4,7 +4,7 @@ import { preprocess } from '../imaging/preprocess.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
 import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
-import { PrepareConfig } from '../schema/recipe.ts'
+import { ImagePrepare } from '../schema/recipe.ts'
 import type { InspectResult } from '../schema/results.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
 
@@ -47,7 +47,7 @@ export async function writeContactSheet(
       if (bytes !== null) yield bytes
     }
   }
-  const config = PrepareConfig.parse({
+  const config = ImagePrepare.parse({
     size: SIDE,
     channels: 3,
     fit: 'pad',

@@ -6,14 +6,14 @@ import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import { parse } from '../schema/parse.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import { Fingerprint, PART_CODES, type ShardIndex } from '../schema/shard_set.ts'
+import { ImageFingerprint, PART_CODES, type ShardIndex } from '../schema/shard_set.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import { readRows, readSafetensors } from '../storage/safetensors.ts'
 
 /** What a finished run left behind for its package. */
 export interface RunMaterials {
   index: ShardIndex
-  fingerprint: Fingerprint | null
+  fingerprint: ImageFingerprint | null
   evaluation: Evaluation
   /** A generator made the images. */
   isSynthetic: boolean
@@ -63,7 +63,7 @@ export async function readRunMaterials(
   const fingerprint = await readTextIfExists(fingerprintPath)
   return {
     index,
-    fingerprint: fingerprint === null ? null : parse(Fingerprint, JSON.parse(fingerprint), fingerprintPath),
+    fingerprint: fingerprint === null ? null : parse(ImageFingerprint, JSON.parse(fingerprint), fingerprintPath),
     evaluation,
     isSynthetic: predictions.some((one) => one.attributes.synthetic === 'yes'),
     cases: await readStored(run, index, chosen),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PreprocessSpec } from '../../schema/preprocess.ts'
+import type { ImageSpec } from '../../schema/preprocess.ts'
 import type { Raster } from '../raster.ts'
 
 /** Reproducible 32-bit numbers (xorshift). */
@@ -59,7 +59,7 @@ export function tissueTile(
 }
 
 /** A plain spec, for tests to change what they are about. */
-export function plainSpec(changes: Partial<PreprocessSpec> = {}): PreprocessSpec {
+export function plainSpec(changes: Partial<ImageSpec> = {}): ImageSpec {
   return {
     kind: 'image',
     size: [24, 31],

@@ -2,14 +2,14 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Certificate, ModelPackage } from '../../schema/model_package.ts'
-import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../../schema/preprocess.ts'
+import { PREPROCESS_CODE_VERSION, type ImageSpec } from '../../schema/preprocess.ts'
 import { goldenInputs } from '../golden.ts'
 import { networkInput, runNetwork } from '../infer.ts'
 import { openSession } from '../session.ts'
 import { completePackage, type PackageMaterials } from '../write.ts'
 import { type TinyModel, tinyOnnx, tinyWeights } from './tiny_onnx.ts'
 
-export const TINY_SPEC: PreprocessSpec = {
+export const TINY_SPEC: ImageSpec = {
   kind: 'image',
   size: [24, 20],
   channels: 1,
@@ -26,7 +26,7 @@ export const TINY_SPEC: PreprocessSpec = {
 }
 
 export interface TinyPackageOptions {
-  spec?: Partial<PreprocessSpec>
+  spec?: Partial<ImageSpec>
   labels?: string[]
   model?: Partial<Omit<ModelPackage, 'files' | 'preprocess' | 'input'>>
   /** Label → threshold. */
@@ -69,7 +69,7 @@ export async function writeTinyPackage(dir: string, options: TinyPackageOptions 
   })
 }
 
-function tinyModel(spec: PreprocessSpec, options: TinyPackageOptions): Omit<ModelPackage, 'files'> {
+function tinyModel(spec: ImageSpec, options: TinyPackageOptions): Omit<ModelPackage, 'files'> {
   const labels = options.labels ?? ['nodule', 'effusion']
   const thresholds = options.thresholds ?? Object.fromEntries(labels.map((label) => [label, 0.5]))
   const { exclusive = false } = options.model?.task ?? {}
