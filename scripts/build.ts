@@ -18,7 +18,8 @@ if (status !== 0) process.exit(1)
 const besideCode = ['schema/recipe.schema.json', ...globSync('serve/page/*', { cwd: 'src' })]
 for (const file of besideCode) cpSync(join('src', file), join('dist', file))
 
-// A package.json of its own: below dist/ the platform's image decoder is the compiled one.
-const scope = { type: 'module', imports: { '#raster': './imaging/raster_node.js' } }
+// A package.json of its own: below dist/ what depends on the platform is the compiled code.
+const gzip = { browser: './imaging/nifti/gzip_web.js', default: './imaging/nifti/gzip_node.js' }
+const scope = { type: 'module', imports: { '#gzip': gzip, '#raster': './imaging/raster_node.js' } }
 writeFileSync('dist/package.json', `${JSON.stringify(scope, null, 2)}\n`)
 chmodSync('dist/cli/main.js', 0o755)

@@ -1,0 +1,134 @@
+import { ImageError } from '../image_error.ts'
+import type { Triple, Volume, Voxels } from '../volume.ts'
+import { axisMaps, type Grid } from './grid.ts'
+import type { OrientedAxis } from './orientation.ts'
+import { along } from './resample.ts'
+import { gather } from './slab.ts'
+import { axisTaps, type Interpolation, type Taps } from './taps.ts'
+
+/** How a voxel's probabilities become a label; `values` has one label value per channel. */
+export interface LabelRule {
+  /**
+   * `argmax`: the most probable channel, the earlier of equals; channel 0 is background.
+   * `regions`: every channel of at least 0.5 is painted, in the order of the channels, over 0.
+   */
+  kind: 'argmax' | 'regions'
+  values: readonly number[]
+}
+
+/**
+ * The inverse of `planGrid` and `resample` for a prediction: probabilities are interpolated linearly at the voxels of
+ * the source's own grid, and become labels there. Voxels more than half a stored voxel outside the stored grid are
+ * background. Probabilities are never held on the source's grid: only one line of it at a time.
+ *
+ * @param probabilities [K, z, y, x], float32, on the stored grid, with the stored grid's affine
+ * @param source the grid of the file that the patient's images are in
+ * @returns one channel on the source's grid: uint8, or int16 or int32 where label values need it
+ * @throws {ImageError} if the grids are not aligned, or the rule has not one whole number per channel
+ */
+export function restoreLabels(
+  probabilities: Volume & { data: Float32Array },
+  source: Grid,
+  rule: LabelRule,
+): Volume {
+  const { data, channels } = probabilities
+  if (rule.values.length !== channels || !rule.values.every(Number.isInteger))
+    throw new ImageError(
+      `${channels} channels of probabilities cannot become the labels ${rule.values.join(', ')}.`,
+      'give one whole number per channel.',
+    )
+  const { taps, shape, axes } = storedOrder(probabilities, source, 'linear')
+  const [z, y, x] = taps
+  const labels = new (labelType(rule.values))(shape[0] * shape[1] * shape[2])
+  const background = rule.kind === 'argmax' ? rule.values[0]! : 0
+  labels.fill(background)
+  const [sizeZ, sizeY, sizeX] = probabilities.shape
+  const row = new Float64Array(sizeX)
+  const lines = new Float32Array(channels * shape[2])
+  for (let k = 0; k < shape[0]; k++)
+    for (let j = 0; j < shape[1]; j++) {
+      if (!z.inside[k] || !y.inside[j]) continue
+      for (let c = 0; c < channels; c++) {
+        row.fill(0)
+        for (let a = k * 2; a < k * 2 + 2; a++)
+          for (let b = j * 2; b < j * 2 + 2; b++) {
+            const weight = z.weights[a]! * y.weights[b]!
+            if (weight === 0) continue
+            const start = ((c * sizeZ + z.indices[a]!) * sizeY + y.indices[b]!) * sizeX
+            for (let i = 0; i < sizeX; i++) row[i]! += weight * data[start + i]!
+          }
+        along(row, x, lines, c * shape[2])
+      }
+      const line = labels.subarray((k * shape[1] + j) * shape[2], (k * shape[1] + j + 1) * shape[2])
+      if (rule.kind === 'argmax') mostProbable(lines, rule.values, x.inside, line)
+      else paintRegions(lines, rule.values, x.inside, line)
+    }
+  return inSourceOrder(labels, shape, axes, source)
+}
+
+/**
+ * The inverse of `planGrid` and `resample` for whole numbers: each voxel of the source's own grid takes the label of
+ * the stored voxel nearest to it, or 0 more than half a stored voxel outside the stored grid.
+ *
+ * @param mask one channel on the stored grid
+ * @throws {ImageError} if the grids are not aligned
+ */
+export function restoreMask(mask: Volume, source: Grid): Volume {
+  const { taps, shape, axes } = storedOrder(mask, source, 'nearest')
+  const [z, y, x] = taps
+  const labels = new (mask.data.constructor as new (length: number) => Voxels)(shape[0] * shape[1] * shape[2])
+  let at = 0
+  for (let k = 0; k < shape[0]; k++)
+    for (let j = 0; j < shape[1]; j++, at += shape[2]) {
+      if (!z.inside[k] || !y.inside[j]) continue
+      const start = (z.indices[k]! * mask.shape[1] + y.indices[j]!) * mask.shape[2]
+      for (let i = 0; i < shape[2]; i++) if (x.inside[i]) labels[at + i] = mask.data[start + x.indices[i]!]!
+    }
+  return inSourceOrder(labels, shape, axes, source)
+}
+
+/**
+ * The source's grid with its axes in the order of the stored ones, so that lines follow stored lines: its shape, the
+ * taps of its axes in the stored volume, and where its z, y, x are found.
+ */
+function storedOrder(stored: Grid, source: Grid, interpolation: Interpolation) {
+  const maps = axisMaps(stored, source)
+  const taps: Taps[] = []
+  const shape = [0, 0, 0]
+  for (const [k, map] of maps.entries()) {
+    taps[map.axis] = axisTaps(map, stored.shape[map.axis]!, source.shape[k]!, interpolation)
+    shape[map.axis] = source.shape[k]!
+  }
+  const axes = maps.map(({ axis }): OrientedAxis => ({ axis, flipped: false }))
+  return { taps: taps as [Taps, Taps, Taps], shape: shape as unknown as Triple, axes }
+}
+
+function inSourceOrder(labels: Voxels, shape: Triple, axes: OrientedAxis[], source: Grid): Volume {
+  const grid = { channels: 1, shape: source.shape, affine: source.affine }
+  if (axes.every(({ axis }, k) => axis === k)) return { data: labels, ...grid }
+  const data = new (labels.constructor as new (length: number) => Voxels)(labels.length)
+  gather(labels, shape, axes, [0, source.shape[0]], data)
+  return { data, ...grid }
+}
+
+function mostProbable(lines: Float32Array, values: readonly number[], inside: Uint8Array, out: Voxels): void {
+  const size = out.length
+  for (let i = 0; i < size; i++) {
+    if (!inside[i]) continue
+    let best = 0
+    for (let c = 1; c < values.length; c++) if (lines[c * size + i]! > lines[best * size + i]!) best = c
+    out[i] = values[best]!
+  }
+}
+
+function paintRegions(lines: Float32Array, values: readonly number[], inside: Uint8Array, out: Voxels): void {
+  const size = out.length
+  for (let c = 0; c < values.length; c++)
+    for (let i = 0; i < size; i++) if (inside[i] && lines[c * size + i]! >= 0.5) out[i] = values[c]!
+}
+
+function labelType(values: readonly number[]): typeof Uint8Array | typeof Int16Array | typeof Int32Array {
+  const [low, high] = [Math.min(0, ...values), Math.max(...values)]
+  if (low >= 0 && high <= 255) return Uint8Array
+  return low >= -32768 && high <= 32767 ? Int16Array : Int32Array
+}
