@@ -23,8 +23,8 @@ export function chosenHereWarning(chose: readonly string[], test: string | null)
 /** One line a reason for metrics shown without an interval, and one for all subgroups together. */
 export function withheldWarnings(
   labels: readonly string[],
-  whole: Estimates,
-  parts: readonly Estimates[],
+  whole: Pick<Estimates, 'withheld'>,
+  parts: readonly Pick<Estimates, 'withheld'>[],
 ): string[] {
   const because = {
     'undefined in resamples': `undefined in more than ${100 * MOST_UNDEFINED} % of resamples; too few patients`,

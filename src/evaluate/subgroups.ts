@@ -1,4 +1,4 @@
-import type { Prediction } from '../schema/prediction.ts'
+import type { Attributes } from '../schema/case.ts'
 import { quantile } from './interval.ts'
 
 export interface Group {
@@ -19,7 +19,7 @@ const MOST_NUMBERS = 8
  * attribute form the group `(missing)`, which a cell that says `unknown` is not in. Of more than 20 words the 20 most frequent are kept; `dropped` counts the rest.
  */
 export function groupsOf(
-  predictions: readonly Prediction[],
+  predictions: readonly { attributes: Attributes }[],
   attribute: string,
 ): { groups: Group[]; dropped: number } {
   const values = predictions.map(({ attributes }) => attributes[attribute] ?? null)
