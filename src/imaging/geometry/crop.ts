@@ -8,8 +8,13 @@ export interface Box {
   shape: Triple
 }
 
-/** The least box that holds every voxel of which any channel is above `threshold`; null if there is none. */
-export function foregroundBox(volume: Volume, threshold = 0): Box | null {
+/**
+ * The least box that holds every voxel of which some channel is not 0, or is above `threshold` where one is given;
+ * null if there is none.
+ */
+export function foregroundBox(volume: Volume, threshold?: number): Box | null {
+  const isForeground =
+    threshold === undefined ? (value: number) => value !== 0 : (value: number) => value > threshold
   const { data, channels } = volume
   const [numZ, numY, numX] = volume.shape
   const low = [numZ, numY, numX]
@@ -19,10 +24,10 @@ export function foregroundBox(volume: Volume, threshold = 0): Box | null {
     for (let z = 0; z < numZ; z++)
       for (let y = 0; y < numY; y++, row += numX) {
         let first = 0
-        while (first < numX && !(data[row + first]! > threshold)) first++
+        while (first < numX && !isForeground(data[row + first]!)) first++
         if (first === numX) continue
         let last = numX - 1
-        while (!(data[row + last]! > threshold)) last--
+        while (!isForeground(data[row + last]!)) last--
         low[0] = Math.min(low[0]!, z)
         low[1] = Math.min(low[1]!, y)
         low[2] = Math.min(low[2]!, first)

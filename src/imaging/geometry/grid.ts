@@ -2,6 +2,7 @@ import { ImageError } from '../image_error.ts'
 import type { Affine, Triple } from '../volume.ts'
 import { checkAffine, invert, multiply, reversedAxes, voxelSizes } from './affine.ts'
 import { orientedGrid } from './orientation.ts'
+import { roundHalfEven } from './taps.ts'
 
 /** Where voxels lie, without the voxels. A `Volume` is one too. */
 export interface Grid {
@@ -151,15 +152,7 @@ function argmaxAbs(values: readonly number[]): 0 | 1 | 2 {
   return sizes.indexOf(Math.max(...sizes)) as 0 | 1 | 2
 }
 
-/** NumPy's and MONAI's rounding: 2.5 becomes 2; a hair's breadth of floating point decides nothing. */
-function roundHalfEven(value: number): number {
-  const low = Math.floor(value)
-  const rest = value - low
-  if (Math.abs(rest - 0.5) < 1e-9) return low % 2 === 0 ? low : low + 1
-  return rest < 0.5 ? low : low + 1
-}
-
 /** Without the last digits, which inverting an affine leaves: 1.9999999999998 is 2. */
 function snapped(value: number): number {
-  return Math.round(value * 1e10) / 1e10
+  return Math.round(value * 1e10) / 1e10 + 0
 }

@@ -65,8 +65,10 @@ function keys(t: number): number[] {
   return [far(1 + t), near(t), near(1 - t), far(2 - t)]
 }
 
-function roundHalfEven(value: number): number {
+/** What is within floating point of a half counts as one. */
+export function roundHalfEven(value: number): number {
   const low = Math.floor(value)
   const rest = value - low
-  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1
+  if (Math.abs(rest - 0.5) < 1e-7) return low % 2 === 0 ? low : low + 1
+  return rest < 0.5 ? low : low + 1
 }
