@@ -3,7 +3,7 @@
  * node_modules. The checkout itself never reads dist/. `npm run build && npm pack` makes the tarball.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -20,6 +20,8 @@ for (const file of besideCode) cpSync(join('src', file), join('dist', file))
 
 // A package.json of its own: below dist/ what depends on the platform is the compiled code.
 const gzip = { browser: './imaging/nifti/gzip_web.js', default: './imaging/nifti/gzip_node.js' }
-const scope = { type: 'module', imports: { '#gzip': gzip, '#raster': './imaging/raster_node.js' } }
+const { imports } = JSON.parse(readFileSync('package.json', 'utf8')) as { imports: Record<string, unknown> }
+const raster = './imaging/raster_node.js'
+const scope = { type: 'module', imports: { ...imports, '#gzip': gzip, '#raster': raster } }
 writeFileSync('dist/package.json', `${JSON.stringify(scope, null, 2)}\n`)
 chmodSync('dist/cli/main.js', 0o755)
