@@ -2,7 +2,7 @@ import { ImageError } from '../image_error.ts'
 import type { Affine, Triple, Volume } from '../volume.ts'
 import { apply, checkAffine, determinant, reversedAxes, voxelSizes } from './affine.ts'
 import type { Grid } from './grid.ts'
-import { gather } from './slab.ts'
+import { scatter, stridesOf } from './scatter.ts'
 
 /** World directions by letter: which world axis, and whether towards its larger values. */
 const DIRECTIONS: Readonly<Record<string, { world: 0 | 1 | 2; sign: 1 | -1 }>> = {
@@ -46,14 +46,21 @@ export function reorient(volume: Volume, codes: string): Volume {
   if (axes.every(({ axis, flipped }, k) => axis === k && !flipped)) return volume
   const { data, channels } = volume
   const size = shape[0] * shape[1] * shape[2]
+  const strides = [0, 0, 0]
+  let base = 0
+  for (const [k, { axis, flipped }] of axes.entries()) {
+    const stride = stridesOf(shape)[k]!
+    strides[axis] = flipped ? -stride : stride
+    if (flipped) base += (shape[k]! - 1) * stride
+  }
   const out = new (data.constructor as new (length: number) => typeof data)(data.length)
   for (let c = 0; c < channels; c++)
-    gather(
+    scatter(
       data.subarray(c * size, (c + 1) * size),
       volume.shape,
-      axes,
-      [0, shape[0]],
       out.subarray(c * size, (c + 1) * size),
+      base,
+      strides as unknown as Triple,
     )
   return { data: out, channels, shape, affine }
 }
@@ -77,7 +84,7 @@ export function orientedGrid({ shape, affine }: Grid, codes: string): Grid {
 }
 
 /** An axis of a reoriented volume: which axis of the source it is, and whether it runs the other way. */
-export interface OrientedAxis {
+interface OrientedAxis {
   axis: 0 | 1 | 2
   flipped: boolean
 }

@@ -1,14 +1,13 @@
 import type { Triple, Volume, Voxels } from '../volume.ts'
-import { type AxisMap, axisMaps, type Grid } from './grid.ts'
-import type { OrientedAxis } from './orientation.ts'
-import { gather } from './slab.ts'
+import { axisMaps, type Grid } from './grid.ts'
+import { scatter, stridesOf } from './scatter.ts'
 import { axisTaps, type Interpolation, type Taps } from './taps.ts'
 
 /**
  * Brings each channel onto a grid that is aligned with the volume's own, whichever way its axes run: reorientation and
  * interpolation in one pass, without anti-aliasing, as MONAI's Orientationd followed by Spacingd.
  *
- * Outside the volume its border's values go on. Beside source and result no more is held than a slab of one channel.
+ * Outside the volume its border's values go on. Beside source and result no more is held than slabs of one channel.
  *
  * @param grid from `planGrid`, or any aligned grid
  * @returns float32; for `nearest` the volume's own type, its values untouched
@@ -16,44 +15,69 @@ import { axisTaps, type Interpolation, type Taps } from './taps.ts'
  */
 export function resample(
   volume: Volume,
-  { shape, affine }: Grid,
+  grid: Grid,
   { interpolation }: { interpolation: Interpolation },
 ): Volume {
   const { data, channels } = volume
-  const maps = axisMaps(volume, { shape, affine })
-  const axes = maps.map(({ axis, step }) => ({ axis, flipped: step < 0 })) as unknown as OrientedAxes
-  const oriented = axes.map(({ axis }) => volume.shape[axis]!) as unknown as Triple
-  const taps = maps.map((map, k) =>
-    axisTaps(forwards(map, oriented[k]!), oriented[k]!, shape[k]!, interpolation),
-  ) as [Taps, Taps, Taps]
+  const view = sourceView(volume, grid, interpolation)
   const sourceSize = volume.shape[0] * volume.shape[1] * volume.shape[2]
-  const targetSize = shape[0] * shape[1] * shape[2]
-  const length = channels * targetSize
+  const targetSize = grid.shape[0] * grid.shape[1] * grid.shape[2]
   const out =
     interpolation === 'nearest'
-      ? new (data.constructor as new (length: number) => Voxels)(length)
-      : new Float32Array(length)
+      ? emptyLike(data, channels * targetSize)
+      : new Float32Array(channels * targetSize)
+  const slice = view.shape[1] * view.shape[2]
   for (let c = 0; c < channels; c++) {
     const source = data.subarray(c * sourceSize, (c + 1) * sourceSize)
     const target = out.subarray(c * targetSize, (c + 1) * targetSize)
-    for (const { from, to, first, end } of slabs(taps[0], shape[0])) {
-      const slab = slabOf(source, volume.shape, axes, [first, end], interpolation)
-      const part = target.subarray(from * shape[1] * shape[2], to * shape[1] * shape[2])
-      if (interpolation === 'nearest') pick(slab, oriented, taps, { from, to, first }, part)
-      else blend(slab as Float32Array, oriented, taps, { from, to, first }, part as Float32Array)
+    for (const { from, to, first, end } of slabs(view.taps[0], view.shape[0])) {
+      const slab = source.subarray(
+        first * volume.shape[1] * volume.shape[2],
+        end * volume.shape[1] * volume.shape[2],
+      )
+      const made = view.isInOrder
+        ? target.subarray(from * slice, to * slice)
+        : emptyLike(out, (to - from) * slice)
+      if (interpolation === 'nearest') pick(slab, volume.shape, view.taps, { from, to, first }, made)
+      else blend(float32(slab), volume.shape, view.taps, { from, to, first }, made as Float32Array)
+      if (!view.isInOrder)
+        scatter(made, [to - from, view.shape[1], view.shape[2]], target, from * view.strides[0], view.strides)
     }
   }
-  return { data: out, channels, shape, affine }
+  return { data: out, channels, shape: grid.shape, affine: grid.affine }
 }
 
-type OrientedAxes = readonly [OrientedAxis, OrientedAxis, OrientedAxis]
-
-/** The same map on the flipped source, so that steps never run backwards. */
-function forwards(map: AxisMap, size: number): AxisMap {
-  return map.step < 0 ? { ...map, start: size - 1 - map.start, step: -map.step } : map
+/** A target grid with its axes in the order of the source's, so that rows are read as they lie. */
+export interface SourceView {
+  shape: Triple
+  /** Of each axis, in the source. */
+  taps: readonly [Taps, Taps, Taps]
+  /** Steps in the target's own array. */
+  strides: Triple
+  /** Whether the two orders are the same. */
+  isInOrder: boolean
 }
 
-/** Slices [from, to) of the target, made from slices [first, end) of the oriented source. */
+/** @throws {ImageError} if the two grids are not aligned */
+export function sourceView(source: Grid, target: Grid, interpolation: Interpolation): SourceView {
+  const maps = axisMaps(source, target)
+  const taps: Taps[] = []
+  const shape = [0, 0, 0]
+  const strides = [0, 0, 0]
+  for (const [k, map] of maps.entries()) {
+    taps[map.axis] = axisTaps(map, source.shape[map.axis]!, target.shape[k]!, interpolation)
+    shape[map.axis] = target.shape[k]!
+    strides[map.axis] = stridesOf(target.shape)[k]!
+  }
+  return {
+    shape: shape as unknown as Triple,
+    taps: taps as unknown as SourceView['taps'],
+    strides: strides as unknown as Triple,
+    isInOrder: maps.every(({ axis }, k) => axis === k),
+  }
+}
+
+/** Slices [from, to) of the result, made from slices [first, end) of the source. */
 interface Slab {
   from: number
   to: number
@@ -61,51 +85,40 @@ interface Slab {
   end: number
 }
 
-/** Groups of target slices whose source slices fit a slab; at least one slice each. */
-function* slabs({ indices, width }: Taps, targetSize: number): Generator<Slab> {
-  let from = 0
-  while (from < targetSize) {
-    const first = indices[from * width]!
-    let to = from
-    let end = first
-    do end = indices[++to * width - 1]! + 1
-    while (to < targetSize && indices[(to + 1) * width - 1]! + 1 - first <= SLAB_SLICES)
-    yield { from, to, first, end }
-    from = to
+/** Groups of slices that together need few of the source; at least one each. */
+function* slabs({ indices, width }: Taps, size: number): Generator<Slab> {
+  const low = (i: number) => Math.min(indices[i * width]!, indices[(i + 1) * width - 1]!)
+  const high = (i: number) => Math.max(indices[i * width]!, indices[(i + 1) * width - 1]!)
+  for (let from = 0, to = 0; from < size; from = to) {
+    let [first, last] = [low(from), high(from)]
+    for (to = from + 1; to < size && to < from + SLAB_SLICES; to++) {
+      const [wider, further] = [Math.min(first, low(to)), Math.max(last, high(to))]
+      if (further - wider >= SLAB_SLICES) break
+      first = wider
+      last = further
+    }
+    yield { from, to, first, end: last + 1 }
   }
 }
 
 const SLAB_SLICES = 32
 
-/** Source slices [first, end) with axes as the target's: a view where the source has them already. */
-function slabOf(
-  source: Voxels,
-  shape: Triple,
-  axes: OrientedAxes,
-  [first, end]: readonly [number, number],
-  interpolation: Interpolation,
-): Voxels {
-  const isPlain = axes.every(({ axis, flipped }, k) => axis === k && !flipped)
-  const slice = shape[axes[1].axis]! * shape[axes[2].axis]!
-  if (isPlain && (interpolation === 'nearest' || source instanceof Float32Array))
-    return source.subarray(first * slice, end * slice)
-  const length = (end - first) * slice
-  const out =
-    interpolation === 'nearest'
-      ? new (source.constructor as new (length: number) => Voxels)(length)
-      : new Float32Array(length)
-  gather(source, shape, axes, [first, end], out)
-  return out
+function emptyLike(data: Voxels, length: number): Voxels {
+  return new (data.constructor as new (length: number) => Voxels)(length)
+}
+
+function float32(slab: Voxels): Float32Array {
+  return slab instanceof Float32Array ? slab : Float32Array.from(slab)
 }
 
 /**
- * Separable interpolation, a target row at a time: the source rows around it are summed into one, whose values are
- * then summed along x. A row of weight 0 costs nothing, so that whole steps are cheap.
+ * Separable interpolation, a row at a time: the source rows around it are summed into one, whose values are then
+ * summed along x. A row of weight 0 costs nothing, so that whole steps are cheap.
  */
 function blend(
   slab: Float32Array,
   [, sizeY, sizeX]: Triple,
-  [z, y, x]: readonly [Taps, Taps, Taps],
+  [z, y, x]: SourceView['taps'],
   { from, to, first }: Omit<Slab, 'end'>,
   out: Float32Array,
 ): void {
@@ -115,18 +128,57 @@ function blend(
   let at = 0
   for (let k = from; k < to; k++)
     for (let j = 0; j < numRows; j++, at += numColumns) {
-      let isFirst = true
-      for (let a = 0; a < z.width; a++)
-        for (let b = 0; b < y.width; b++) {
-          const weight = z.weights[k * z.width + a]! * y.weights[j * y.width + b]!
-          if (weight === 0) continue
-          const start = ((z.indices[k * z.width + a]! - first) * sizeY + y.indices[j * y.width + b]!) * sizeX
-          if (isFirst) for (let i = 0; i < sizeX; i++) row[i] = weight * slab[start + i]!
-          else for (let i = 0; i < sizeX; i++) row[i]! += weight * slab[start + i]!
-          isFirst = false
-        }
+      blendRows(slab, -first * sizeY * sizeX, sizeY, z, k, y, j, row)
       along(row, x, out, at)
     }
+}
+
+/**
+ * The weighted sum of the source rows around row j of slice k.
+ *
+ * @param base where the slab's slice 0 would begin
+ */
+export function blendRows(
+  slab: Float32Array,
+  base: number,
+  sizeY: number,
+  z: Taps,
+  k: number,
+  y: Taps,
+  j: number,
+  row: Float64Array,
+): void {
+  const sizeX = row.length
+  let pending = -1
+  let pendingWeight = 0
+  let isFirst = true
+  // Two rows a pass.
+  for (let a = k * z.width; a < (k + 1) * z.width; a++)
+    for (let b = j * y.width; b < (j + 1) * y.width; b++) {
+      const weight = z.weights[a]! * y.weights[b]!
+      if (weight === 0) continue
+      const start = base + (z.indices[a]! * sizeY + y.indices[b]!) * sizeX
+      if (pending === -1) {
+        pending = start
+        pendingWeight = weight
+        continue
+      }
+      if (isFirst) setTwo(slab, pending, pendingWeight, start, weight, row)
+      else addTwo(slab, pending, pendingWeight, start, weight, row)
+      isFirst = false
+      pending = -1
+    }
+  if (pending === -1) return
+  if (isFirst) for (let i = 0; i < sizeX; i++) row[i] = pendingWeight * slab[pending + i]!
+  else for (let i = 0; i < sizeX; i++) row[i]! += pendingWeight * slab[pending + i]!
+}
+
+function setTwo(slab: Float32Array, a: number, u: number, b: number, v: number, row: Float64Array): void {
+  for (let i = 0; i < row.length; i++) row[i] = u * slab[a + i]! + v * slab[b + i]!
+}
+
+function addTwo(slab: Float32Array, a: number, u: number, b: number, v: number, row: Float64Array): void {
+  for (let i = 0; i < row.length; i++) row[i]! += u * slab[a + i]! + v * slab[b + i]!
 }
 
 /** Interpolates a row along x into `out` from `at` on. */
@@ -138,8 +190,10 @@ export function along(
 ): void {
   const size = inside.length
   if (width === 2)
-    for (let i = 0, t = 0; i < size; i++, t += 2)
+    for (let i = 0; i < size; i++) {
+      const t = 2 * i
       out[at + i] = weights[t]! * row[indices[t]!]! + weights[t + 1]! * row[indices[t + 1]!]!
+    }
   else
     for (let i = 0; i < size; i++) {
       let sum = 0
@@ -151,7 +205,7 @@ export function along(
 function pick(
   slab: Voxels,
   [, sizeY, sizeX]: Triple,
-  [z, y, x]: readonly [Taps, Taps, Taps],
+  [z, y, x]: SourceView['taps'],
   { from, to, first }: Omit<Slab, 'end'>,
   out: Voxels,
 ): void {

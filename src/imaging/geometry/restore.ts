@@ -1,10 +1,8 @@
 import { ImageError } from '../image_error.ts'
-import type { Triple, Volume, Voxels } from '../volume.ts'
-import { axisMaps, type Grid } from './grid.ts'
-import type { OrientedAxis } from './orientation.ts'
-import { along } from './resample.ts'
-import { gather } from './slab.ts'
-import { axisTaps, type Interpolation, type Taps } from './taps.ts'
+import type { Volume, Voxels } from '../volume.ts'
+import type { Grid } from './grid.ts'
+import { along, blendRows, type SourceView, sourceView } from './resample.ts'
+import { scatter } from './scatter.ts'
 
 /** How a voxel's probabilities become a label; `values` has one label value per channel. */
 export interface LabelRule {
@@ -37,8 +35,9 @@ export function restoreLabels(
       `${channels} channels of probabilities cannot become the labels ${rule.values.join(', ')}.`,
       'give one whole number per channel.',
     )
-  const { taps, shape, axes } = storedOrder(probabilities, source, 'linear')
-  const [z, y, x] = taps
+  const view = sourceView(probabilities, source, 'linear')
+  const { shape } = view
+  const [z, y, x] = view.taps
   const labels = new (labelType(rule.values))(shape[0] * shape[1] * shape[2])
   const background = rule.kind === 'argmax' ? rule.values[0]! : 0
   labels.fill(background)
@@ -49,21 +48,14 @@ export function restoreLabels(
     for (let j = 0; j < shape[1]; j++) {
       if (!z.inside[k] || !y.inside[j]) continue
       for (let c = 0; c < channels; c++) {
-        row.fill(0)
-        for (let a = k * 2; a < k * 2 + 2; a++)
-          for (let b = j * 2; b < j * 2 + 2; b++) {
-            const weight = z.weights[a]! * y.weights[b]!
-            if (weight === 0) continue
-            const start = ((c * sizeZ + z.indices[a]!) * sizeY + y.indices[b]!) * sizeX
-            for (let i = 0; i < sizeX; i++) row[i]! += weight * data[start + i]!
-          }
+        blendRows(data, c * sizeZ * sizeY * sizeX, sizeY, z, k, y, j, row)
         along(row, x, lines, c * shape[2])
       }
       const line = labels.subarray((k * shape[1] + j) * shape[2], (k * shape[1] + j + 1) * shape[2])
       if (rule.kind === 'argmax') mostProbable(lines, rule.values, x.inside, line)
       else paintRegions(lines, rule.values, x.inside, line)
     }
-  return inSourceOrder(labels, shape, axes, source)
+  return inSourceOrder(labels, view, source)
 }
 
 /**
@@ -74,8 +66,9 @@ export function restoreLabels(
  * @throws {ImageError} if the grids are not aligned
  */
 export function restoreMask(mask: Volume, source: Grid): Volume {
-  const { taps, shape, axes } = storedOrder(mask, source, 'nearest')
-  const [z, y, x] = taps
+  const view = sourceView(mask, source, 'nearest')
+  const { shape } = view
+  const [z, y, x] = view.taps
   const labels = new (mask.data.constructor as new (length: number) => Voxels)(shape[0] * shape[1] * shape[2])
   let at = 0
   for (let k = 0; k < shape[0]; k++)
@@ -84,30 +77,14 @@ export function restoreMask(mask: Volume, source: Grid): Volume {
       const start = (z.indices[k]! * mask.shape[1] + y.indices[j]!) * mask.shape[2]
       for (let i = 0; i < shape[2]; i++) if (x.inside[i]) labels[at + i] = mask.data[start + x.indices[i]!]!
     }
-  return inSourceOrder(labels, shape, axes, source)
+  return inSourceOrder(labels, view, source)
 }
 
-/**
- * The source's grid with its axes in the order of the stored ones, so that lines follow stored lines: its shape, the
- * taps of its axes in the stored volume, and where its z, y, x are found.
- */
-function storedOrder(stored: Grid, source: Grid, interpolation: Interpolation) {
-  const maps = axisMaps(stored, source)
-  const taps: Taps[] = []
-  const shape = [0, 0, 0]
-  for (const [k, map] of maps.entries()) {
-    taps[map.axis] = axisTaps(map, stored.shape[map.axis]!, source.shape[k]!, interpolation)
-    shape[map.axis] = source.shape[k]!
-  }
-  const axes = maps.map(({ axis }): OrientedAxis => ({ axis, flipped: false }))
-  return { taps: taps as [Taps, Taps, Taps], shape: shape as unknown as Triple, axes }
-}
-
-function inSourceOrder(labels: Voxels, shape: Triple, axes: OrientedAxis[], source: Grid): Volume {
+function inSourceOrder(labels: Voxels, { isInOrder, shape, strides }: SourceView, source: Grid): Volume {
   const grid = { channels: 1, shape: source.shape, affine: source.affine }
-  if (axes.every(({ axis }, k) => axis === k)) return { data: labels, ...grid }
+  if (isInOrder) return { data: labels, ...grid }
   const data = new (labels.constructor as new (length: number) => Voxels)(labels.length)
-  gather(labels, shape, axes, [0, source.shape[0]], data)
+  scatter(labels, shape, data, 0, strides)
   return { data, ...grid }
 }
 
