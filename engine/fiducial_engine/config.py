@@ -291,7 +291,7 @@ Schedule: TypeAlias = ConstantSchedule | CosineSchedule | StepSchedule | Plateau
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTrain:
     epochs: float  # Passes over the training split.
-    global_batch: int  # Samples per step, summed over ranks and accumulation.
+    global_batch: int  # Samples per step, summed over ranks and accumulation. auto: 32 images; of volumes 2 to 8 crops.
     accumulate: int  # Backward passes per optimizer update; divides the per-rank batch.
     lr: float  # Peak learning rate after warm-up.
     optimizer: Optimizer

@@ -1,22 +1,29 @@
-import type { InputNormalization } from '../schema/preprocess.ts'
+import type { InputNormalization, VolumeSpec } from '../schema/preprocess.ts'
 
 /**
- * The network's first node for a stored type: value = (stored + offset) · scale lies in 0..1, then
+ * The network's first node for a stored type: value = (stored + offset) · scale, of integers in 0..1, then
  * (value - mean) / std per channel. A std of 0 (constant channel) becomes 1: there is nothing to scale.
  *
- * @param mean per channel, in 0..1
- * @param std per channel, in 0..1
+ * @param mean per channel, of scaled values
+ * @param std per channel, of scaled values
  */
 export function inputNormalization(
-  dtype: 'uint8' | 'int16',
+  dtype: VolumeSpec['dtype'],
   mean: number[],
   std: number[],
 ): InputNormalization {
   return {
-    ...(dtype === 'uint8' ? { offset: 0, scale: 1 / 255 } : { offset: 32768, scale: 1 / 65535 }),
+    ...SCALES[dtype],
     mean: [...mean],
     std: std.map((s) => (s > 0 ? s : 1)),
   }
+}
+
+const SCALES = {
+  uint8: { offset: 0, scale: 1 / 255 },
+  int16: { offset: 32768, scale: 1 / 65535 },
+  float16: { offset: 0, scale: 1 },
+  float32: { offset: 0, scale: 1 },
 }
 
 /** ImageNet's statistics in RGB, as torchvision and timm use them; their mean over channels for grey. */

@@ -120,6 +120,7 @@ test('a flat image and one of another size than any seen in training carry warni
     model: {
       synthetic: true,
       fingerprint: {
+        kind: 'images',
         num_cases: 9,
         source_formats: { 'jpeg/8-bit/grey': 9 },
         source_height: { min: 1000, median: 1000, max: 1200 },

@@ -4,8 +4,9 @@ import { freeBytes } from '../storage/local.ts'
 import { findSet, refuseForeignFolder } from './find_set.ts'
 import type { PrepareRequest } from './request.ts'
 import { begin, type PrepareOptions } from './run.ts'
+import { samplePlan } from './sample_plan.ts'
 import { readIndex } from './shard_set.ts'
-import { bytesPerSample, planJobs, sampledSpec } from './staged_shards.ts'
+import { planJobs } from './staged_shards.ts'
 
 /** What `prepareShards` would make, how large and where. A sample of the images is read; nothing is written. */
 export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Promise<PrepareDryRun> {
@@ -26,13 +27,13 @@ export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Pr
     }
   }
   await refuseForeignFolder(place)
-  const spec = await sampledSpec(request.source.synthetic ? withoutSample(request) : request)
+  const plan = await samplePlan(request.source.synthetic ? withoutSample(request) : request)
   return {
     dry_run: true,
     out: place.parent,
     cases: request.cases.length,
-    shards: planJobs(request.cases, request.prepare, spec).length,
-    bytes: request.cases.length * bytesPerSample(spec),
+    shards: planJobs(request.cases, request.prepare, plan).length,
+    bytes: request.cases.length * plan.case_bytes,
     free_bytes: free,
     reused: false,
   }
@@ -40,6 +41,7 @@ export async function dryRunPrepare(recipe: Recipe, options: PrepareOptions): Pr
 
 /** A phantom's pixels are 8-bit, and may not be there to be looked at. */
 function withoutSample(request: PrepareRequest): PrepareRequest {
+  if (request.prepare.kind === 'volume') return request
   const { dtype, window } = request.prepare
   const prepare: PrepareRequest['prepare'] = {
     ...request.prepare,

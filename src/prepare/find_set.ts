@@ -3,11 +3,12 @@ import { UserError } from '../schema/errors.ts'
 import type { PrepareReport } from '../schema/staging.ts'
 import { count } from '../sources/source_data.ts'
 import { listFolder } from '../storage/local.ts'
+import { caseSha256, hashUnknownCases, lookUpCases } from './case_sources.ts'
 import { caseListId, configId, requestId } from './identity.ts'
 import type { SetPlace } from './place.ts'
 import type { PrepareRequest } from './request.ts'
 import { readIndex, readPrepareReport } from './shard_set.ts'
-import { hashUnknown, lookAll, type SourceHashes } from './source_hashes.ts'
+import type { SourceHashes } from './source_hashes.ts'
 
 export interface FoundSet {
   dir: string
@@ -50,18 +51,17 @@ export async function findSet(
   const config = configId(request.prepare)
   const sets = await listSets(place)
   if (sets.length === 0) return null
-  const paths = request.cases.map((one) => join(request.root, one.images[0]!))
-  let sources = await lookAll(hashes, paths)
-  if (sources.some((source) => source.stamp !== null && source.sha256 === null)) {
+  let sources = await lookUpCases(hashes, request.cases, request.root)
+  if (sources.some(({ files }) => files.some((file) => file.stamp !== null && file.sha256 === null))) {
     const list = caseListId(request.cases)
     const isAlike = ({ report }: FoundSet) => report.config_id === config && report.case_list_id === list
     if (!options.mayRead || !sets.some(isAlike)) return null
-    sources = await hashUnknown(hashes, paths, sources, signal)
+    sources = await hashUnknownCases(hashes, sources, request.root, signal)
     await hashes.save()
   }
   const id = requestId(
     request.prepare,
-    request.cases.map(({ case_id }, i) => ({ case_id, sha256: sources[i]!.sha256 })),
+    sources.map(({ case_id, files }) => ({ case_id, sha256: caseSha256(files) })),
   )
   // The id covers the keys of `prepare` too, so a set made with other keys but equal pixels answers as well.
   const answers = sets.filter(({ report }) => report.request_ids.includes(id))

@@ -1,15 +1,40 @@
+import type { PreprocessSpec } from '../schema/preprocess.ts'
 import type { Fingerprint } from '../schema/shard_set.ts'
 import type { ShardReport } from '../schema/staging.ts'
 import type { Statistics } from './statistics.ts'
 
-/** What the stored data look like, from the shards' reports. */
-export function fingerprint(reports: readonly ShardReport[], statistics: Statistics): Fingerprint {
-  const formats = addCounts(reports.map((report) => report.formats))
+/**
+ * What the stored data look like, from the shards' reports.
+ *
+ * @param stored of each case, its shape
+ */
+export function fingerprint(
+  preprocess: PreprocessSpec,
+  reports: readonly ShardReport[],
+  stored: readonly { shape: readonly number[] }[],
+  statistics: Statistics,
+): Fingerprint {
+  const num_cases = reports.reduce((sum, { shard }) => sum + (shard?.num_cases ?? 0), 0)
+  const source_formats = addCounts(reports.map((report) => report.formats))
+  if (preprocess.kind === 'image')
+    return {
+      kind: 'images',
+      num_cases,
+      source_formats,
+      source_height: range(addCounts(reports.map((report) => report.heights))),
+      source_width: range(addCounts(reports.map((report) => report.widths))),
+      ...statistics,
+    }
+  const volumes = reports.flatMap(({ volume }) => volume ?? [])
   return {
-    num_cases: reports.reduce((sum, { shard }) => sum + (shard?.num_cases ?? 0), 0),
-    source_formats: formats,
-    source_height: range(addCounts(reports.map((report) => report.heights))),
-    source_width: range(addCounts(reports.map((report) => report.widths))),
+    kind: 'volumes',
+    num_cases,
+    source_formats,
+    source_shape: ranges(volumes.map((one) => one.source_shape)),
+    source_spacing_mm: ranges(volumes.map((one) => one.source_spacing_mm)),
+    stored_shape: ranges(stored.map(({ shape }) => shape.slice(1))),
+    spacing_mm: preprocess.spacing_mm,
+    intensity: preprocess.intensity,
     ...statistics,
   }
 }
@@ -22,8 +47,20 @@ export function addCounts(tallies: readonly Readonly<Record<string, number>>[]):
   return Object.fromEntries([...total].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
+interface Range {
+  min: number
+  median: number
+  max: number
+}
+
+/** Of z, y and x. */
+function ranges(triples: readonly (readonly number[])[]): [Range, Range, Range] {
+  const of = (k: number) => range(addCounts(triples.map((one) => ({ [String(one[k])]: 1 }))))
+  return [of(0), of(1), of(2)]
+}
+
 /** Smallest, middle and largest of values given as value → how often. */
-function range(tally: Readonly<Record<string, number>>): { min: number; median: number; max: number } {
+function range(tally: Readonly<Record<string, number>>): Range {
   const values = Object.entries(tally)
     .map(([value, n]) => ({ value: Number(value), n }))
     .sort((a, b) => a.value - b.value)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { link, rename, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../schema/errors.ts'
 import { explain, listFolder, makeFolder, readTextIfExists, removeAll } from '../storage/local.ts'
 import { isProcessAlive, ownMark, type ProcessMark } from '../storage/process_life.ts'
@@ -48,6 +49,7 @@ export async function lockFolder(
     clearInterval(heartbeat)
     const now = await readHolder(path)
     if (now?.token === mine.token) await removeAll(path)
+    await removeHalfMade(folder, name)
     await rmdir(folder).catch(() => {}) // others' locks keep it
   }
   const heartbeat = setInterval(() => {
@@ -67,6 +69,34 @@ export async function lockFolder(
     throw error
   }
   return { release, [Symbol.asyncDispose]: release }
+}
+
+/**
+ * `lockFolder`, waiting for whoever holds it.
+ *
+ * @returns null when it is still held after `patienceMs`
+ */
+export async function lockFolderInTurn(
+  folder: string,
+  name: string,
+  patienceMs: number,
+): Promise<FolderLock | null> {
+  const end = performance.now() + patienceMs
+  for (;;) {
+    try {
+      return await lockFolder(folder, name)
+    } catch (error) {
+      if (!(error instanceof FolderHeldError)) throw error
+      if (performance.now() > end) return null
+      await setTimeout(20 + 30 * Math.random())
+    }
+  }
+}
+
+/** What processes killed while they took the lock left; one that is just taking it tries again. */
+async function removeHalfMade(folder: string, name: string): Promise<void> {
+  for (const file of await listFolder(folder))
+    if (file.startsWith(`${name}.lock.`)) await removeAll(join(folder, file))
 }
 
 async function create(path: string, mine: Holder, folder: string): Promise<void> {

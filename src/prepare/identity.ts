@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import type { Case } from '../schema/case.ts'
 import { PREPROCESS_CODE_VERSION, type PreprocessSpec } from '../schema/preprocess.ts'
 import type { PrepareConfig } from '../schema/recipe.ts'
 import { canonicalJson } from '../storage/canonical_json.ts'
+import { caseFiles } from './case_sources.ts'
 
 /** A case and the SHA-256 of the file it was read from; null where the file could not be read. */
 export interface CaseHash {
@@ -35,13 +37,13 @@ export function caseListId(cases: readonly { case_id: string }[]): string {
 /** Names unfinished work: everything known before the first file is read. */
 export function stagingKey(
   config: PrepareConfig,
-  cases: readonly { case_id: string; images: readonly string[] }[],
+  cases: readonly Case[],
   updatedFrom: string | null,
 ): string {
-  const whole = { ...configKey(config), shard_mb: config.shard_mb, updated_from: updatedFrom }
+  const layout = config.kind === 'image' ? { shard_mb: config.shard_mb } : {}
   return hashLines(
-    whole,
-    cases.map((one) => [one.case_id, one.images[0]]),
+    { ...configKey(config), ...layout, updated_from: updatedFrom },
+    cases.map((one) => [one.case_id, ...caseFiles(one)]),
   )
 }
 
@@ -53,7 +55,8 @@ export function hashLines(head: unknown, lines: Iterable<unknown>): string {
 }
 
 function configKey(config: PrepareConfig) {
-  const { normalize: _, shard_mb: __, ...pixels } = config
+  const { normalize: _, ...stored } = config
+  const { shard_mb: __, ...pixels } = stored as typeof stored & { shard_mb?: number }
   return { prepare: pixels, code_version: PREPROCESS_CODE_VERSION }
 }
 

@@ -1,16 +1,20 @@
 import type { Labels, SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
+import { labelNames, type Task } from '../schema/task.ts'
 
-/** Labels of which the training part holds positives only, negatives only, or no known value: nothing tells them apart. */
+/**
+ * Labels of which the training part holds positives only, negatives only, or no known value: nothing tells them apart.
+ * A structure needs no case without it, as every mask has background.
+ */
 export function unlearnableLabels(
   cases: readonly { labels: Labels }[],
   parts: readonly (SplitPart | null)[],
-  labels: readonly string[],
+  task: Task,
 ): string[] {
   const training = cases.filter((_, i) => parts[i] === 'train')
-  return labels.filter((label) => {
+  return labelNames(task).filter((label) => {
     const has = (value: 0 | 1) => training.some((one) => one.labels[label] === value)
-    return !(has(0) && has(1))
+    return !(has(1) && (has(0) || task.kind === 'segment'))
   })
 }
 
@@ -20,12 +24,18 @@ export function unlearnableLabels(
  * @param unlearnable labels of which the training part lacks a class
  * @throws {UserError} when those are all labels
  */
-export function refuseUnlearnable(unlearnable: readonly string[], labels: readonly string[]): void {
+export function refuseUnlearnable(unlearnable: readonly string[], task: Task): void {
+  const labels = labelNames(task)
   if (unlearnable.length < labels.length) return
   const which =
     labels.length === 1
       ? `"${labels[0]}"`
       : `each of ${labels.length} labels (${labels.slice(0, 5).join(', ')})`
+  if (task.kind === 'segment')
+    throw new UserError(
+      `No mask of the training split holds ${which}: nothing can be learnt.\n` +
+        '  do: check the values in task against the masks; "fiducial inspect" counts them.',
+    )
   throw new UserError(
     `The training split holds one class only of ${which}: nothing can be learnt.\n` +
       '  do: check task.labels, data.source (which values or folders mean "none of the labels") and data.split; ' +

@@ -4,22 +4,17 @@ import type { Quarantined } from '../schema/shard_set.ts'
 import type { StagedSource, StagingPlan } from '../schema/staging.ts'
 import { count } from '../sources/source_data.ts'
 import { listFolder } from '../storage/local.ts'
+import { caseSha256 } from './case_sources.ts'
 import { findSet, passedOver, refuseForeignFolder } from './find_set.ts'
-import { lockFolder } from './folder_lock.ts'
+import { lockFolder, lockFolderInTurn } from './folder_lock.ts'
 import { caseListId, configId, requestId } from './identity.ts'
 import type { SetPlace } from './place.ts'
 import { describeSet, publish, refuseTooManyQuarantined } from './publish.ts'
 import { allowedQuarantined, type PrepareRequest } from './request.ts'
+import { samplePlan } from './sample_plan.ts'
 import type { ShardJob } from './shard_writer.ts'
 import type { SourceHashes } from './source_hashes.ts'
-import {
-  type FinishedShard,
-  makeMissing,
-  planJobs,
-  plannedSpec,
-  readFinished,
-  sampledSpec,
-} from './staged_shards.ts'
+import { type FinishedShard, makeMissing, planJobs, plannedSpec, readFinished } from './staged_shards.ts'
 
 export interface Making {
   request: PrepareRequest
@@ -75,6 +70,9 @@ export interface SliceOutcome {
   missing: number
 }
 
+/** A merge hashes no pixels: minutes for the largest sets. */
+const MERGE_PATIENCE_MS = 10 * 60_000
+
 /** Makes one slice's shards: every `count`-th. The slice that finds all shards finished publishes the set. */
 export async function makeSlice(making: Making, slice: Slice): Promise<SliceOutcome> {
   const { place, request, log, signal } = making
@@ -93,7 +91,10 @@ export async function makeSlice(making: Making, slice: Slice): Promise<SliceOutc
   )
   await makeMissing(mine, { ...making, staging: place.staging, root: request.root, plan })
 
-  await using _merging = await lockFolder(place.locks, 'merge')
+  // Slices that end together merge one after the other.
+  await using _merging =
+    (await lockFolderInTurn(place.locks, 'merge', MERGE_PATIENCE_MS)) ??
+    (await lockFolder(place.locks, 'merge'))
   const published = await findSet(request, place, making.hashes, signal)
   if (published !== null) return { dir: published.dir, shards: mine.length, cases, missing: 0 }
   const finished = await readFinished(place.staging, jobs, request.root)
@@ -120,11 +121,11 @@ export async function finishSet(
 ): Promise<string> {
   const { request, place, hashes } = making
   const sources = finished.flatMap((one) => one.sources)
-  for (const { path, stamp, sha256 } of sources)
+  for (const { path, stamp, sha256 } of sources.flatMap((one) => one.files))
     if (stamp !== null && sha256 !== null) hashes.remember(join(request.root, path), stamp, sha256)
   await hashes.save()
 
-  const hashOf = new Map(sources.map((one: StagedSource) => [one.case_id, one.sha256]))
+  const hashOf = new Map(sources.map((one: StagedSource) => [one.case_id, caseSha256(one.files)]))
   const known = request.cases.map(({ case_id }) => ({ case_id, sha256: hashOf.get(case_id) ?? null }))
   const quarantined: Quarantined[] = [
     ...request.skipped,
@@ -154,8 +155,8 @@ export async function finishSet(
 
 async function begin(making: Making): Promise<{ plan: StagingPlan; jobs: ShardJob[] }> {
   const { request, place, stagingKey } = making
-  const plan = await plannedSpec(place.staging, stagingKey, () => sampledSpec(request))
-  return { plan, jobs: planJobs(request.cases, request.prepare, plan.preprocess) }
+  const plan = await plannedSpec(place.staging, stagingKey, () => samplePlan(request), making.log)
+  return { plan, jobs: planJobs(request.cases, request.prepare, plan) }
 }
 
 /** Unfinished work of other recipes stays until someone deletes it; better said than found when the disk is full. */

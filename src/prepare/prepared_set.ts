@@ -1,17 +1,25 @@
 import { join } from 'node:path'
-import type { Case } from '../schema/case.ts'
+import type { Case, Labels } from '../schema/case.ts'
+import type { InputNormalization, PreprocessSpec } from '../schema/preprocess.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { PrepareResult } from '../schema/results.ts'
-import { type LabelsTable, Quarantined, type ShardIndex, type SplitTable } from '../schema/shard_set.ts'
+import {
+  type Fingerprint,
+  type LabelsTable,
+  Quarantined,
+  type ShardIndex,
+  type SplitTable,
+} from '../schema/shard_set.ts'
+import { labelNames, structuresOf, type Task } from '../schema/task.ts'
 import { readKept } from './kept_split.ts'
 import { describeLeaks, findLeaks, type SameImages, sameBytes } from './leaks.ts'
 import { unlearnableLabels } from './learnable.ts'
 import { tooManyQuarantined } from './publish.ts'
 import { allowedQuarantined, type PrepareRequest } from './request.ts'
-import { readIndex, storedCases } from './shard_set.ts'
+import { readFingerprint, readIndex, type StoredCase, storedCases } from './shard_set.ts'
 import { assignSplit } from './split.ts'
 import { readLines } from './staging.ts'
-import { normalizationOf, pixelStatistics } from './statistics.ts'
+import { normalizationOf, pixelStatistics, type Statistics, volumeNormalization } from './statistics.ts'
 import { writeLabelsTable, writeSplitTable } from './tables.ts'
 
 /** A whole shard set with the tables that a recipe asks for. */
@@ -19,6 +27,7 @@ export interface PreparedSet {
   /** Absolute. */
   dir: string
   index: ShardIndex
+  fingerprint: Fingerprint
   labels: LabelsTable
   split: SplitTable
   result: PrepareResult
@@ -44,8 +53,9 @@ export async function withTables(
   const quarantined = await quarantinedOf(request, dir)
   const stored = await storedCases(dir, index)
   const byId = new Map(request.cases.map((one) => [one.case_id, one]))
-  const cases = stored.map(({ case_id }): Case => byId.get(case_id)!)
-  const labels = await writeLabelsTable(dir, index, recipe.task.labels, cases)
+  const { task } = recipe
+  const cases = stored.map((one): Case => withPresence(byId.get(one.case_id)!, one, task))
+  const labels = await writeLabelsTable(dir, index, labelNames(task), cases)
 
   const same = sameBytes(stored.map((one) => one.sha256))
   const rule = recipe.data.split
@@ -55,7 +65,7 @@ export async function withTables(
   })
   const leaks = findLeaks(cases, assigned.parts, same)
   const training = () => pixelStatistics(dir, index, (i) => assigned.parts[i] === 'train')
-  const normalization = await normalizationOf(recipe.prepare.normalize, index.preprocess, training)
+  const normalization = await normalizationFor(recipe.prepare, index.preprocess, training)
   const split = await writeSplitTable(dir, labels, cases, { rule, assigned, leaks, normalization })
 
   const warnings = [...request.source.warnings, ...assigned.warnings, ...sharedImageWarnings(cases, same)]
@@ -77,8 +87,42 @@ export async function withTables(
     reused: made.reused,
     repaired: made.repaired,
   }
-  const unlearnable = unlearnableLabels(cases, assigned.parts, recipe.task.labels)
-  return { dir, index, labels, split, result, synthetic: request.source.synthetic, warnings, unlearnable }
+  const unlearnable = unlearnableLabels(cases, assigned.parts, task)
+  const fingerprint = await readFingerprint(dir)
+  return {
+    dir,
+    index,
+    fingerprint,
+    labels,
+    split,
+    result,
+    synthetic: request.source.synthetic,
+    warnings,
+    unlearnable,
+  }
+}
+
+/** A segmentation's labels say which structures a mask holds: they are stratified over, counted and reported. */
+function withPresence(one: Case, { mask_voxels }: StoredCase, task: Task): Case {
+  if (task.kind !== 'segment') return one
+  const present = (values: readonly number[]) => values.some((value) => (mask_voxels?.[value] ?? 0) > 0)
+  const labels = structuresOf(task).map(({ name, values }) => [
+    name,
+    mask_voxels === null ? null : present(values) ? 1 : 0,
+  ])
+  return { ...one, labels: Object.fromEntries(labels) as Labels }
+}
+
+function normalizationFor(
+  prepare: Recipe['prepare'],
+  spec: PreprocessSpec,
+  training: () => Promise<Statistics>,
+): Promise<InputNormalization> {
+  if (prepare.kind === 'image' && spec.kind === 'image')
+    return normalizationOf(prepare.normalize, spec, training)
+  if (prepare.kind === 'volume' && spec.kind === 'volume')
+    return volumeNormalization(prepare.normalize, spec, training)
+  throw new Error(`a set of kind ${spec.kind} for a recipe of kind ${prepare.kind}`)
 }
 
 /** Images that stand under several patients, which an own split keeps together. */

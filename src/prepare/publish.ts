@@ -34,18 +34,31 @@ export async function describeSet(
     throw new AttentionError(`None of the cases could be read.\n  see: ${quarantineFile(staging)}`)
   const { preprocess, code_version } = about.spec
   const stored = await storedCases(dir, { shards })
-  const index: ShardIndex = {
-    format: 1,
+  const keys = {
+    format: 1 as const,
     set_id: setId(preprocess, code_version, stored),
-    preprocess,
     code_version,
     num_cases: stored.length,
-    sample_shape: [preprocess.channels, ...preprocess.size],
-    dtype: preprocess.dtype,
     shards: shards.map(({ file, num_cases, bytes, sha256 }) => ({ file, num_cases, bytes, sha256 })),
   }
+  const index: ShardIndex =
+    preprocess.kind === 'image'
+      ? {
+          kind: 'images',
+          preprocess,
+          sample_shape: [preprocess.channels, ...preprocess.size],
+          dtype: preprocess.dtype,
+          ...keys,
+        }
+      : {
+          kind: 'volumes',
+          preprocess,
+          dtype: preprocess.dtype,
+          has_masks: stored.some((one) => one.mask_voxels !== null),
+          ...keys,
+        }
   await removeTemporaries(dir)
-  const pixels = fingerprint(reports, await pixelStatistics(dir, index))
+  const pixels = fingerprint(preprocess, reports, stored, await pixelStatistics(dir, index))
   const report: PrepareReport = {
     format: 1,
     set_id: index.set_id,

@@ -7,6 +7,7 @@ import { lockFolder } from './folder_lock.ts'
 import { setId } from './identity.ts'
 import type { Making } from './make_set.ts'
 import type { PrepareRequest } from './request.ts'
+import { maskValuesOf } from './sample_plan.ts'
 import { shardFiles } from './shard_layout.ts'
 import { nameOf, readIndex } from './shard_set.ts'
 import type { ShardJob } from './shard_writer.ts'
@@ -58,7 +59,7 @@ export async function repairSet(dir: string, making: Making, options: { verify: 
   await makeShards(jobs, {
     folder: staging,
     root: request.root,
-    spec: index.preprocess,
+    plan: { preprocess: index.preprocess, mask_values: maskValuesOf(request) },
     workers,
     signal,
     onProgress: () => {},

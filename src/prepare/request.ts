@@ -35,7 +35,7 @@ export async function readRequest(
   for (const [i, { case_id, images }] of cases.entries()) {
     if (cases[i + 1]?.case_id === case_id)
       throw new UserError(`The case id "${case_id}" is used twice.\n  do: give each case an id of its own.`)
-    if (images.length !== 1)
+    if (recipe.prepare.kind === 'image' && images.length !== 1)
       throw new UserError(`Case "${case_id}" has ${images.length} images; a 2D case is one image.`)
   }
   const skipped = source.skipped.map(({ file, reason }) => ({ case_id: file, file, reason }))

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { preprocess } from '../imaging/preprocess.ts'
 import { AttentionError, StoppedError, UserError } from '../schema/errors.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import { ShardIndex } from '../schema/shard_set.ts'
 import { writeAtomic } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
@@ -66,7 +67,7 @@ test('every row is what preprocess makes of its file, and every shard is within 
     assert.ok(image.data.byteLength <= 1920)
     for (let row = 0; row < shard.num_cases; row++) {
       const file = await readFile(join(root, `images/${stored[position++]!.case_id}.png`))
-      const { data } = await preprocess(file, index.preprocess)
+      const { data } = await preprocess(file, index.preprocess as ImageSpec)
       assert.deepEqual(image.data.slice(row * 192, (row + 1) * 192), data)
     }
   }

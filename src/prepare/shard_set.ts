@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
-import { ShardIndex } from '../schema/shard_set.ts'
+import { Fingerprint, ShardIndex } from '../schema/shard_set.ts'
 import { PrepareReport } from '../schema/staging.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import type { CaseHash } from './identity.ts'
@@ -21,17 +21,31 @@ export async function readPrepareReport(dir: string): Promise<PrepareReport | nu
   return text === null ? null : parse(PrepareReport, parseJson(text, path), path)
 }
 
+/** What the stored data of a whole set look like. */
+export async function readFingerprint(dir: string): Promise<Fingerprint> {
+  const path = join(dir, 'fingerprint.json')
+  const text = await readTextIfExists(path)
+  if (text === null)
+    throw new UserError(`${path} is missing.\n  do: delete this folder and run "fiducial prepare" again.`)
+  return parse(Fingerprint, parseJson(text, path), path)
+}
+
 /** Name of a shard from its file: 'shards/00017.safetensors' is '00017'. */
 export function nameOf(file: string): string {
   return file.slice(file.lastIndexOf('/') + 1, -'.safetensors'.length)
 }
 
+export interface StoredCase extends CaseHash {
+  sha256: string
+  /** [C, H, W] or [C, Z, Y, X] */
+  shape: readonly number[]
+  /** Mask value → voxels; null without a mask. */
+  mask_voxels: Readonly<Record<string, number>> | null
+}
+
 /** Every stored case in shard order: shard by shard, row by row. */
-export async function storedCases(
-  dir: string,
-  index: Pick<ShardIndex, 'shards'>,
-): Promise<(CaseHash & { sha256: string })[]> {
-  const cases: (CaseHash & { sha256: string })[] = []
+export async function storedCases(dir: string, index: Pick<ShardIndex, 'shards'>): Promise<StoredCase[]> {
+  const cases: StoredCase[] = []
   for (const shard of index.shards) {
     const rows = await readShardCases(dir, nameOf(shard.file))
     if (rows.length !== shard.num_cases)
@@ -39,7 +53,8 @@ export async function storedCases(
         `${nameOf(shard.file)}.cases.jsonl lists ${rows.length} cases; index.json says ${shard.num_cases}.\n` +
           `  in: ${dir}\n  do: delete this folder and run "fiducial prepare" again.`,
       )
-    for (const { case_id, sha256 } of rows) cases.push({ case_id, sha256 })
+    for (const { case_id, sha256, shape, ...row } of rows)
+      cases.push({ case_id, sha256, shape, mask_voxels: 'mask_voxels' in row ? row.mask_voxels : null })
   }
   return cases
 }

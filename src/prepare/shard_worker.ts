@@ -11,7 +11,7 @@ process.on('disconnect', () => process.exit(1))
 process.on('SIGINT', () => {}) // the terminal sends it to the whole group; the parent decides
 process.on('message', (message: ToWorker) => void work(message))
 
-async function work({ job, folder, root, spec }: ToWorker): Promise<void> {
+async function work({ job, folder, root, plan }: ToWorker): Promise<void> {
   let unsent = 0
   const onProgress = (cases: number) => {
     unsent += cases
@@ -20,8 +20,14 @@ async function work({ job, folder, root, spec }: ToWorker): Promise<void> {
     unsent = 0
   }
   try {
-    const { writeShard } = await import('./shard_writer.ts')
-    await writeShard(job, { folder, root, spec, onProgress })
+    const { preprocess: spec, mask_values: maskValues } = plan
+    if (spec.kind === 'volume') {
+      const { writeVolumeShard } = await import('./volume_writer.ts')
+      await writeVolumeShard(job, { folder, root, spec, maskValues, onProgress })
+    } else {
+      const { writeShard } = await import('./shard_writer.ts')
+      await writeShard(job, { folder, root, spec, onProgress })
+    }
     send({
       kind: 'finished',
       name: job.name,

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { decodedBytes, readHeader } from '../imaging/header.ts'
 import { extensionNote } from '../imaging/image_names.ts'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
+import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImageSpec } from '../schema/preprocess.ts'
 import type { Quarantined, ShardCase } from '../schema/shard_set.ts'
 import type { ShardReport, StagedSource } from '../schema/staging.ts'
 import {
@@ -21,11 +22,12 @@ import {
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { encodeSafetensors, singleTensorHeader } from '../storage/safetensors.ts'
 import { shardFiles } from './shard_layout.ts'
+import { reasonOf } from './unreadable.ts'
 
 export interface ShardJob {
   name: string
-  /** In row order. `file` is relative to the data root. */
-  cases: { case_id: string; file: string }[]
+  /** In row order. Paths are relative to the data root. */
+  cases: Pick<Case, 'case_id' | 'images' | 'mask'>[]
 }
 
 export interface ShardContext {
@@ -33,7 +35,7 @@ export interface ShardContext {
   folder: string
   /** Data root. */
   root: string
-  spec: PreprocessSpec
+  spec: ImageSpec
   /** Called with the number of cases done since the last call. */
   onProgress(cases: number): void
 }
@@ -69,8 +71,9 @@ export async function writeShard(job: ShardJob, context: ShardContext): Promise<
     for await (const { source, tensor, reason } of decoded(job, context)) {
       sources.push(source)
       const { case_id } = source
+      const { path, sha256 } = source.files[0]!
       if (tensor === null) {
-        quarantined.push({ case_id, file: source.path, reason })
+        quarantined.push({ case_id, file: path, reason })
       } else {
         await rows.append(tensor)
         cases.push({
@@ -79,13 +82,13 @@ export async function writeShard(job: ShardJob, context: ShardContext): Promise<
           row: cases.length,
           shape,
           dtype: spec.dtype,
-          sha256: source.sha256!,
+          sha256: sha256!,
         })
         const { format, bits, channels, height, width } = tensor.source
         count(tally.formats, `${format}/${bits}-bit/${COLOURS[channels]}`)
         count(tally.heights, String(height))
         count(tally.widths, String(width))
-        const misnamed = extensionNote(source.path, format)
+        const misnamed = extensionNote(path, format)
         for (const note of [...tensor.notes, ...(misnamed === null ? [] : [misnamed])])
           count(tally.notes, note)
       }
@@ -129,15 +132,16 @@ async function decode(
   context: ShardContext,
   budgets: { files: MemoryBudget; pixels: MemoryBudget },
 ): Promise<Decoded> {
-  const source: StagedSource = { case_id: one.case_id, path: one.file, stamp: null, sha256: null }
+  const file: StagedSource['files'][number] = { path: one.images[0]!, stamp: null, sha256: null }
+  const source: StagedSource = { case_id: one.case_id, files: [file] }
   try {
-    const path = join(context.root, one.file)
-    source.stamp = await stampFile(path)
-    if (source.stamp === null)
+    const path = join(context.root, file.path)
+    file.stamp = await stampFile(path)
+    if (file.stamp === null)
       throw new UserError('There is no such file. Restore it, or take its line out of the table.')
-    const tensor = await budgets.files.run(source.stamp.size, async () => {
+    const tensor = await budgets.files.run(file.stamp.size, async () => {
       const bytes = await readBytes(path)
-      source.sha256 = sha256(bytes)
+      file.sha256 = sha256(bytes)
       const size = decodedBytes(await readHeader(bytes))
       return budgets.pixels
         .run(size, () => preprocess(bytes, context.spec))
@@ -151,18 +155,11 @@ async function decode(
   }
 }
 
-/** Any failure on one file is that file's: it is listed and the other files go on. */
-function reasonOf(error: unknown): string {
-  if (error instanceof UserError) return error.message
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return `It could not be processed (${text}). Open it in a viewer; if it looks sound, please report this.`
-}
-
 /** The `image` tensor of a shard, streamed row by row into a temporary file. */
 class RowFile {
   readonly #path: string
   readonly #temporary: string
-  readonly #spec: PreprocessSpec
+  readonly #spec: ImageSpec
   readonly #planned: number
   #file: Awaited<ReturnType<typeof open>> | null = null
   readonly #sums: number[] = []
@@ -170,7 +167,7 @@ class RowFile {
   #rows = 0
   #end = 0
 
-  constructor(path: string, spec: PreprocessSpec, planned: number) {
+  constructor(path: string, spec: ImageSpec, planned: number) {
     this.#path = path
     this.#temporary = `${path}.${process.pid}.tmp`
     this.#spec = spec

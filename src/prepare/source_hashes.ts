@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { SourceStamp } from '../schema/staging.ts'
 import {
   explain,
@@ -10,7 +9,7 @@ import {
   stampFile,
   writeAtomic,
 } from '../storage/local.ts'
-import { FolderHeldError, type FolderLock, lockFolder } from './folder_lock.ts'
+import { lockFolderInTurn } from './folder_lock.ts'
 
 /** What is known of each case's file without reading it. */
 export interface KnownSource {
@@ -58,7 +57,8 @@ export class SourceHashes {
     if (this.#fresh.size === 0) return
     const folder = join(this.#path, '..')
     await makeFolder(folder, { isPrivate: true })
-    await using _turn = await takeTurn(join(folder, '.locks'))
+    // After 30 s it goes on without a turn, as a lost hash costs one more reading only.
+    await using _turn = await lockFolderInTurn(join(folder, '.locks'), 'source_hashes', 30_000)
     for (const [path, stamp] of await readStamps(this.#path))
       if (!this.#fresh.has(path)) this.#stamps.set(path, stamp)
     const text = [...this.#stamps.values()].map((stamp) => `${JSON.stringify(stamp)}\n`).join('')
@@ -77,20 +77,6 @@ async function readStamps(path: string): Promise<Map<string, SourceStamp>> {
     } catch {} // a line that cannot be read costs one more reading of its file
   }
   return stamps
-}
-
-/** Waits for the others who save; after 30 s it goes on without a turn, as a lost hash costs one more reading only. */
-async function takeTurn(locks: string): Promise<FolderLock | null> {
-  const patience = performance.now() + 30_000
-  for (;;) {
-    try {
-      return await lockFolder(locks, 'source_hashes')
-    } catch (error) {
-      if (!(error instanceof FolderHeldError)) throw error
-      if (performance.now() > patience) return null
-      await setTimeout(20 + 30 * Math.random())
-    }
-  }
 }
 
 /** `look` for many files, a few at a time. */

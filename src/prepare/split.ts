@@ -4,7 +4,7 @@ import { UserError } from '../schema/errors.ts'
 import { groupCases } from './grouping.ts'
 import { strataOf, stratify, type Unit, wholeTargets } from './stratify.ts'
 
-export type SplitCase = Pick<Case, 'case_id' | 'patient_id' | 'labels' | 'split' | 'fold'>
+export type SplitCase = Pick<Case, 'case_id' | 'patient_id' | 'labels' | 'split' | 'fold' | 'mask'>
 export type SplitKind = 'random' | 'column' | 'official' | 'folds'
 /** A part, or the number of a fold. */
 export type Place = SplitPart | number
@@ -157,7 +157,14 @@ function partWarnings(cases: readonly SplitCase[], { kind, parts }: AssignedSpli
     for (const label of labels) {
       const positive = members.filter((one) => one.labels[label] === 1).length
       const negative = members.filter((one) => one.labels[label] === 0).length
-      if (positive === 0 || negative === 0)
+      if (members.some((one) => one.mask !== undefined)) {
+        // Every mask has background; which structures it holds is unknown before it is read.
+        if (positive === 0 && negative > 0)
+          warnings.push(
+            `No mask of the ${part} split holds "${label}": ` +
+              (part === 'train' ? 'it cannot be learnt.' : 'nothing can be measured for it there.'),
+          )
+      } else if (positive === 0 || negative === 0)
         warnings.push(
           `The ${part} split has ${positive} positive and ${negative} negative cases of "${label}": ` +
             (part === 'train' ? 'it cannot be learnt.' : 'its AUROC is undefined there.'),

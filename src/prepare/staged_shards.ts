@@ -1,18 +1,19 @@
-import { join } from 'node:path'
-import { resolveSpec } from '../imaging/resolve_spec.ts'
 import { UserError } from '../schema/errors.ts'
 import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
 import type { ShardReport, StagedSource, StagingPlan } from '../schema/staging.ts'
 import { count } from '../sources/source_data.ts'
-import { freeBytes, readBytes } from '../storage/local.ts'
+import { freeBytes } from '../storage/local.ts'
 import type { PrepareRequest } from './request.ts'
 import { planShards, shardName } from './shard_layout.ts'
 import type { ShardJob } from './shard_writer.ts'
 import { finishedShard, readPlan, writePlan } from './staging.ts'
 import { makeShards } from './worker_pool.ts'
 
-/** Images looked at to resolve `auto` in the recipe. */
-const SAMPLE_SIZE = 64
+/** What of a staging plan is resolved from a sample of the files. */
+export type SampledPlan = Pick<StagingPlan, 'preprocess' | 'case_bytes' | 'mask_values'> & {
+  /** What `auto` in the recipe became and why, a line each. */
+  reasons: string[]
+}
 
 /**
  * What the shards in a staging folder are made with: as already begun there, or resolved from a sample of the images.
@@ -22,14 +23,17 @@ const SAMPLE_SIZE = 64
 export async function plannedSpec(
   staging: string,
   stagingKey: string,
-  resolve: () => Promise<StagingPlan['preprocess']>,
+  resolve: () => Promise<SampledPlan>,
+  log: (line: string) => void,
 ): Promise<StagingPlan> {
   const begun = await readPlan(staging)
   if (begun === null) {
+    const { reasons, ...resolved } = await resolve()
+    for (const reason of reasons) log(`auto: ${reason}`)
     const plan: StagingPlan = {
       format: 1,
       staging_key: stagingKey,
-      preprocess: await resolve(),
+      ...resolved,
       code_version: PREPROCESS_CODE_VERSION,
     }
     await writePlan(staging, plan)
@@ -43,43 +47,32 @@ export async function plannedSpec(
   return begun
 }
 
-/** The recipe's preprocess spec, `auto` resolved over an even sample of the images. */
-export async function sampledSpec(request: PrepareRequest): Promise<StagingPlan['preprocess']> {
-  const { cases, root, prepare } = request
-  const step = Math.max(1, cases.length / SAMPLE_SIZE)
-  async function* sample() {
-    for (let at = 0; at < cases.length; at += step) {
-      try {
-        yield await readBytes(join(root, cases[Math.floor(at)]!.images[0]!))
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error // a missing file is quarantined when its turn comes
-      }
-    }
-  }
-  return resolveSpec(prepare, sample())
-}
-
 /** Every shard of a new set, with the cases that it is made of. */
 export function planJobs(
   cases: PrepareRequest['cases'],
   prepare: PrepareRequest['prepare'],
-  spec: StagingPlan['preprocess'],
+  { case_bytes }: Pick<StagingPlan, 'case_bytes'>,
   firstShard = 0,
 ): ShardJob[] {
-  return planShards(cases.length, bytesPerSample(spec), prepare.shard_mb * 1e6).map(({ start, end }, k) => ({
+  const ranges =
+    prepare.kind === 'volume'
+      ? cases.map((_, start) => ({ start, end: start + 1 }))
+      : planShards(cases.length, case_bytes, prepare.shard_mb * 1e6)
+  return ranges.map(({ start, end }, k) => ({
     name: shardName(firstShard + k),
     cases: cases.slice(start, end).map(jobCase),
   }))
 }
 
-export const jobCase = (one: PrepareRequest['cases'][number]) => ({
-  case_id: one.case_id,
-  file: one.images[0]!,
+export const jobCase = ({
+  case_id,
+  images,
+  mask,
+}: PrepareRequest['cases'][number]): ShardJob['cases'][number] => ({
+  case_id,
+  images,
+  ...(mask === undefined ? {} : { mask }),
 })
-
-export function bytesPerSample({ channels, size, dtype }: StagingPlan['preprocess']): number {
-  return channels * size[0] * size[1] * (dtype === 'int16' ? 2 : 1)
-}
 
 export interface FinishedShard {
   report: ShardReport
@@ -109,13 +102,13 @@ export async function makeMissing(jobs: readonly ShardJob[], options: MakeOption
   if (missing.length < jobs.length)
     log(`Going on: ${jobs.length - missing.length} of ${count(jobs.length, 'shard')} are finished already.`)
   if (missing.length === 0) return 0
-  await checkSpace(staging, total * bytesPerSample(plan.preprocess))
+  await checkSpace(staging, total * plan.case_bytes)
 
   const progress = progressLines(total, log)
   return makeShards(missing, {
     folder: staging,
     root,
-    spec: plan.preprocess,
+    plan,
     workers: options.workers,
     signal: options.signal,
     onProgress: progress,

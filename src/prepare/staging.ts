@@ -4,6 +4,7 @@ import { parse } from '../schema/parse.ts'
 import { ShardCase } from '../schema/shard_set.ts'
 import { ShardReport, StagedSource, StagingPlan } from '../schema/staging.ts'
 import { readTextIfExists, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
+import { caseFiles } from './case_sources.ts'
 import { shardFiles } from './shard_layout.ts'
 import type { ShardJob } from './shard_writer.ts'
 
@@ -39,10 +40,14 @@ export async function finishedShard(
   if (report === null || sources === null || sources.length !== job.cases.length) return null
   for (const [i, one] of job.cases.entries()) {
     const source = sources[i]!
-    if (source.case_id !== one.case_id || source.path !== one.file) return null
-    const stamp = await stampFile(join(root, one.file))
-    if (stamp?.size !== source.stamp?.size || stamp?.mtime_ns !== source.stamp?.mtime_ns) return null
-    if (options.retryUnread && source.sha256 === null && stamp !== null) return null
+    const paths = caseFiles(one)
+    if (source.case_id !== one.case_id || source.files.length !== paths.length) return null
+    for (const [k, file] of source.files.entries()) {
+      if (file.path !== paths[k]) return null
+      const stamp = await stampFile(join(root, file.path))
+      if (stamp?.size !== file.stamp?.size || stamp?.mtime_ns !== file.stamp?.mtime_ns) return null
+      if (options.retryUnread && file.sha256 === null && stamp !== null) return null
+    }
   }
   return (await isWhole(stagedSet(staging), job.name, report)) ? { report, sources } : null
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { StagedSource } from '../schema/staging.ts'
 import { count } from '../sources/source_data.ts'
 import { linkOrCopy, makeFolder, stampFile } from '../storage/local.ts'
+import { caseSha256, hashUnknownCases, lookUpCases } from './case_sources.ts'
 import { type FoundSet, findSet, listSets } from './find_set.ts'
 import { lockFolder } from './folder_lock.ts'
 import { configId, stagingKey } from './identity.ts'
@@ -10,19 +11,18 @@ import { finishSet, type Making } from './make_set.ts'
 import { setPlace } from './place.ts'
 import { publish } from './publish.ts'
 import type { PrepareRequest } from './request.ts'
+import { samplePlan } from './sample_plan.ts'
 import { mostCasesPerShard, shardFiles, shardName } from './shard_layout.ts'
 import { nameOf, readIndex } from './shard_set.ts'
 import type { ShardJob } from './shard_writer.ts'
-import { hashUnknown, type KnownSource, lookAll, type SourceHashes } from './source_hashes.ts'
+import type { SourceHashes } from './source_hashes.ts'
 import {
-  bytesPerSample,
   type FinishedShard,
   jobCase,
   makeMissing,
   planJobs,
   plannedSpec,
   readFinished,
-  sampledSpec,
 } from './staged_shards.ts'
 import { readReport, readShardCases, stagedSet } from './staging.ts'
 import { type BaseShard, planUpdate, type UpdatePlan } from './update_plan.ts'
@@ -66,17 +66,22 @@ async function updateFrom(base: Base, making: Making): Promise<string | null> {
   const { staging } = place
   const { hasSamePixels } = base
   const index = (await readIndex(base.set.dir))!
-  const plan = await plannedSpec(staging, key, async () =>
-    hasSamePixels ? index.preprocess : await sampledSpec(request),
+  const plan = await plannedSpec(
+    staging,
+    key,
+    () => samplePlan(request, hasSamePixels ? index.preprocess : null),
+    log,
   )
   const sources = await hashesNow(request, base.shards, making.hashes, making.signal)
-  const known = request.cases.map(({ case_id }, i) => ({ case_id, sha256: sources[i]!.sha256 }))
+  const known = request.cases.map(({ case_id }, i) => ({ case_id, sha256: caseSha256(sources[i]!.files) }))
   const update = planUpdate(
     hasSamePixels ? base.shards : [],
     known,
-    mostCasesPerShard(bytesPerSample(plan.preprocess), request.prepare.shard_mb * 1e6),
+    request.prepare.kind === 'volume'
+      ? 1
+      : mostCasesPerShard(plan.case_bytes, request.prepare.shard_mb * 1e6),
   )
-  const planned = planShards(update, base.shards, request, plan.preprocess)
+  const planned = planShards(update, base.shards, request, plan)
   const jobs = planned.flatMap(({ job }) => (job === null ? [] : [job]))
   log(
     `Updating ${base.set.dir}: ${count(update.added, 'case')} added, ${update.changed} changed, ${update.withdrawn} withdrawn; ` +
@@ -87,7 +92,7 @@ async function updateFrom(base: Base, making: Making): Promise<string | null> {
   const made = new Map(
     (await readFinished(staging, jobs, request.root)).map((one, i) => [jobs[i]!.name, one]),
   )
-  const sourceOf = new Map(request.cases.map((one, i) => [one.case_id, stagedSource(one, sources[i]!)]))
+  const sourceOf = new Map(sources.map((one) => [one.case_id, one]))
   const finished: FinishedShard[] = []
   for (const { name, job } of planned) {
     const one = job === null ? await keepShard(name, base, staging, sourceOf) : made.get(name)
@@ -149,15 +154,14 @@ async function hashesNow(
   shards: readonly BaseShard[],
   hashes: SourceHashes,
   signal: AbortSignal,
-): Promise<KnownSource[]> {
+): Promise<StagedSource[]> {
   const stored = new Set(shards.flatMap((shard) => shard.cases.map((one) => one.case_id)))
-  const paths = request.cases.map((one) => join(request.root, one.images[0]!))
-  const sources = await lookAll(hashes, paths)
+  const sources = await lookUpCases(hashes, request.cases, request.root)
   const asked = [...sources.keys()].filter((i) => stored.has(request.cases[i]!.case_id))
-  const read = await hashUnknown(
+  const read = await hashUnknownCases(
     hashes,
-    asked.map((i) => paths[i]!),
     asked.map((i) => sources[i]!),
+    request.root,
     signal,
   )
   for (const [at, i] of asked.entries()) sources[i] = read[at]!
@@ -175,7 +179,7 @@ function planShards(
   update: UpdatePlan,
   base: readonly BaseShard[],
   request: PrepareRequest,
-  spec: Parameters<typeof planJobs>[2],
+  plan: Parameters<typeof planJobs>[2],
 ): PlannedShard[] {
   const byId = new Map(request.cases.map((one) => [one.case_id, one]))
   let next = 1 + Math.max(...base.map((shard) => Number(shard.name)))
@@ -187,7 +191,7 @@ function planShards(
   const appended = planJobs(
     update.appended.map((id) => byId.get(id)!),
     request.prepare,
-    spec,
+    plan,
     next,
   )
   return [...shards, ...appended.map((job) => ({ name: job.name, job }))]
@@ -208,8 +212,4 @@ async function keepShard(
   const { cases } = base.shards.find((shard) => shard.name === name)!
   // Cases that the earlier set could not read are tried again, in other shards.
   return { report: { ...report, quarantined: [] }, sources: cases.map((one) => sourceOf.get(one.case_id)!) }
-}
-
-function stagedSource(one: PrepareRequest['cases'][number], { stamp, sha256 }: KnownSource): StagedSource {
-  return { case_id: one.case_id, path: one.images[0]!, stamp, sha256 }
 }

@@ -21,7 +21,7 @@ after(() => rm(dir, { recursive: true }))
 const options = (changes: Partial<PoolOptions>): PoolOptions => ({
   folder: join(dir, 'staging'),
   root: dir,
-  spec: plainSpec({ size: [12, 16] }),
+  plan: { preprocess: plainSpec({ size: [12, 16] }), mask_values: null },
   workers: 2,
   signal: new AbortController().signal,
   onProgress: () => {},
@@ -30,7 +30,7 @@ const options = (changes: Partial<PoolOptions>): PoolOptions => ({
 const jobs = (count: number): ShardJob[] =>
   Array.from({ length: count }, (_, k) => ({
     name: `0000${k}`,
-    cases: smallCases(6).map(({ id }) => ({ case_id: id, file: `images/${id}.png` })),
+    cases: smallCases(6).map(({ id }) => ({ case_id: id, images: [`images/${id}.png`] })),
   }))
 
 test('a worker stays below 300 MB, however many large images it reads', async (t) => {
@@ -41,10 +41,13 @@ test('a worker stays below 300 MB, however many large images it reads', async (t
   await writeFile(join(dir, 'film.png'), await encodePng({ data, height: 4000, width: 3000, channels: 1 }))
   const film: ShardJob = {
     name: '00009',
-    cases: Array.from({ length: 8 }, (_, i) => ({ case_id: `c${i}`, file: 'film.png' })),
+    cases: Array.from({ length: 8 }, (_, i) => ({ case_id: `c${i}`, images: ['film.png'] })),
   }
   const spec = plainSpec({ size: [224, 224], dtype: 'int16', window: { low: 0, high: 65535 } })
-  const peak = await makeShards([film], options({ folder: join(dir, 'large'), spec, workers: 1 }))
+  const peak = await makeShards(
+    [film],
+    options({ folder: join(dir, 'large'), plan: { preprocess: spec, mask_values: null }, workers: 1 }),
+  )
   t.diagnostic(`${(peak / 1e6).toFixed(0)} MB resident at most`)
   assert.ok(peak > 30e6 && peak < 300e6, `${peak} bytes`)
 })

@@ -1,14 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { StoppedError, UserError } from '../schema/errors.ts'
-import type { PreprocessSpec } from '../schema/preprocess.ts'
+import type { StagingPlan } from '../schema/staging.ts'
 import type { ShardJob } from './shard_writer.ts'
+
+/** What shards are made with. */
+export type MakingPlan = Pick<StagingPlan, 'preprocess' | 'mask_values'>
 
 export interface ToWorker {
   job: ShardJob
   folder: string
   root: string
-  spec: PreprocessSpec
+  plan: MakingPlan
 }
 export type FromWorker =
   | { kind: 'progress'; cases: number }
@@ -19,7 +22,7 @@ export interface PoolOptions {
   /** Staging folder: `set/shards/` and `private/` are below it. */
   folder: string
   root: string
-  spec: PreprocessSpec
+  plan: MakingPlan
   workers: number
   signal: AbortSignal
   onProgress(cases: number): void
@@ -49,7 +52,7 @@ export async function makeShards(jobs: readonly ShardJob[], options: PoolOptions
       const { job } = next
       const done = await makeOne(
         child,
-        { job, folder: options.folder, root: options.root, spec: options.spec },
+        { job, folder: options.folder, root: options.root, plan: options.plan },
         options,
       )
       if (isOver) return

@@ -37,10 +37,18 @@ export function provenanceSection(run: RunConfig, events: readonly RunEvent[]): 
         ? `${model.name} of ${model.file}`
         : model.family === 'mlp'
           ? `mlp ${model.hidden.join('-')}`
-          : model.kind,
+          : model.family === 'timm'
+            ? model.kind
+            : model.family,
     ],
     ['weights', model.weights],
-    ['input', `${data.sample_shape.join(' × ')} ${data.dtype}`],
+    [
+      'input',
+      data.kind === 'images'
+        ? `${data.sample_shape.join(' × ')} ${data.dtype}`
+        : `volumes of ${data.channels} ${data.channels === 1 ? 'channel' : 'channels'}, ${data.dtype}, ${data.spacing_mm.join(' × ')} mm`,
+    ],
+    ...(run.task.kind === 'segment' ? [['patch', run.task.patch_size.join(' × ')] as [string, string]] : []),
     ['seed', train.seed],
     ['fiducial', provenance.fiducial_version],
     [

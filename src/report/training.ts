@@ -71,7 +71,9 @@ function shownMetrics(validations: readonly EventOf<'validation'>[], run: RunCon
 
 /** `F1 (at 0.5)`: what training decides at, unless the highest of exclusive classes' scores decides. */
 function seriesName(metric: string, run: RunConfig | undefined): string {
-  const name = metricName(run?.task.labels.length === 1 ? metric.replace(/_mean$/, '') : metric)
+  const name = metricName(
+    run?.task.kind === 'classify' && run.task.labels.length === 1 ? metric.replace(/_mean$/, '') : metric,
+  )
   return DECISION_METRICS.includes(metric) && run?.task.exclusive !== true ? `${name} (at 0.5)` : name
 }
 

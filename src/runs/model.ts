@@ -36,8 +36,12 @@ export async function resolveModel(model: Model, recipeDir: string): Promise<Res
     const { hidden, dropout } = model
     return { model: { family: 'mlp', hidden, dropout, weights }, source: null }
   }
-  const { kind, drop_rate, drop_path_rate } = model
-  return { model: { family: 'timm', kind, weights, drop_rate, drop_path_rate }, source: null }
+  if ('drop_rate' in model) {
+    const { kind, drop_rate, drop_path_rate } = model
+    return { model: { family: 'timm', kind, weights, drop_rate, drop_path_rate }, source: null }
+  }
+  const { kind: family, ...options } = model
+  return { model: { ...options, family, weights } as RunConfig['model'], source: null }
 }
 
 /** Copies the user's model file into the run: what trains is what was hashed. */

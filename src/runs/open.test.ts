@@ -76,12 +76,13 @@ const recipe = (extra: object = {}) =>
   )
 const data = {
   dir: '/sets/one',
-  index: { set_id: exampleId('a'), sample_shape: [1, 5, 4], dtype: 'uint8' },
+  index: { kind: 'images', set_id: exampleId('a'), sample_shape: [1, 5, 4], dtype: 'uint8' },
   split: {
     split_id: exampleId('b'),
     labels_id: exampleId('c'),
     normalization: exampleConfig().data.normalization,
   },
+  fingerprint: { kind: 'images' },
 } as unknown as Parameters<typeof resolveRunConfig>[2]
 const resolved = (extra: object = {}) =>
   resolveRunConfig(recipe(extra), exampleId('d'), data, exampleConfig().model, exampleConfig().provenance)
@@ -102,7 +103,8 @@ test('the split decides mean and std; early stopping and selection become plain 
 test('the probe fixes device and precision and nothing else', () => {
   const open = resolved()
   assert.deepEqual([open.train.device, open.train.precision], ['auto', 'auto'])
-  const fixed = withProbe(open, { device: 'cpu', precision: 'fp32' })
+  const found = { device: 'cpu', precision: 'fp32', memory_bytes: 1e9 } as const
+  const { config: fixed } = withProbe(open, found, recipe(), data)
   assert.deepEqual({ ...fixed, train: { ...fixed.train, device: 'auto', precision: 'auto' } }, open)
 })
 

@@ -48,7 +48,26 @@ function expandNames(value: unknown): unknown {
     if (isObject(parent) && isObject(parent[key]) && kind !== undefined)
       if (!('kind' in parent[key] || 'file' in parent[key])) parent[key] = { kind, ...parent[key] }
   }
+  const kind = isOfVolumes(copy) ? 'volume' : 'image'
+  for (const key of ['prepare', 'augment']) {
+    const options = copy[key] ?? {}
+    if (isObject(options) && !('kind' in options)) copy[key] = { kind, ...options }
+  }
+  if (kind === 'volume') copy.model ??= { kind: 'unet3d' }
   return copy
+}
+
+/** Sources that hold nothing but volumes, and keys that only volumes have, tell what a recipe is about. */
+const VOLUME_SOURCES = ['decathlon', 'nnunet']
+const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop']
+
+function isOfVolumes({ data, prepare }: Record<string, unknown>): boolean {
+  if (isObject(prepare) && 'kind' in prepare) return prepare.kind === 'volume'
+  const source = isObject(data) && isObject(data.source) ? data.source.kind : undefined
+  return (
+    VOLUME_SOURCES.some((known) => known === source) ||
+    (isObject(prepare) && VOLUME_KEYS.some((key) => key in prepare))
+  )
 }
 
 /** The kind that the schema fills in where the recipe says nothing. */

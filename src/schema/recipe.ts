@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Augment } from './augment.ts'
 import { DataConfig } from './data.ts'
-import { Model } from './model.ts'
+import { Model, VOLUME_MODELS } from './model.ts'
 import { Intensity, Orientation, SpacingMm, StainNormalization } from './preprocess.ts'
 import { Task } from './task.ts'
-import { TrainConfig } from './train.ts'
+import { SEGMENT_LOSSES, TrainConfig } from './train.ts'
 
 const side = z.int().positive().max(16_384)
 const size = z.union([side, z.tuple([side, side])])
@@ -96,12 +96,6 @@ export const VolumePrepare = z.strictObject({
     .enum(['auto', 'dataset', 'none'])
     .default('auto')
     .describe("First node of the network. auto: the training split's mean and std of windowed channels."),
-  compression: z
-    .enum(['none', 'gzip'])
-    .default('none')
-    .describe(
-      'Of the shards. gzip saves disk and costs reading time: docs/guides/volumes.md has the figures.',
-    ),
 })
 export type VolumePrepare = z.infer<typeof VolumePrepare>
 
@@ -184,21 +178,74 @@ export const LocalLaunch = z.strictObject({
 export const Launch = z.discriminatedUnion('kind', [LocalLaunch])
 export type Launch = z.infer<typeof Launch>
 
+type Parts = {
+  task: Task
+  prepare: PrepareConfig
+  augment: Augment
+  model: Model
+  train: TrainConfig
+}
+
+/** Keys that do not go together: a value nobody reads would be believed to do something. */
+function misfits({ task, prepare, augment, model, train }: Parts): { path: string[]; message: string }[] {
+  const found: { path: string[]; message: string }[] = []
+  const add = (path: string, message: string) => found.push({ path: path.split('.'), message })
+  const isVolume = prepare.kind === 'volume'
+  const isVolumeModel = VOLUME_MODELS.some((kind) => 'kind' in model && kind === model.kind)
+  if (augment.kind !== prepare.kind)
+    add('augment.kind', `is ${augment.kind}, but prepare.kind is ${prepare.kind}: they must be the same`)
+  if (task.kind === 'segment') {
+    if (!isVolume) add('task.kind', 'segment needs volumes: name a source such as decathlon or nnunet')
+    if (!isVolumeModel || ('kind' in model && model.kind === 'resnet3d'))
+      if (!('file' in model))
+        add('model.kind', 'segment needs one of unet3d, segresnet, dynunet, or a file of your own')
+    if (
+      train.loss !== 'auto' &&
+      !SEGMENT_LOSSES.some((kind) => kind === (train.loss as { kind: string }).kind)
+    )
+      add('train.loss', `segment needs one of ${SEGMENT_LOSSES.join(', ')}`)
+    if (!['auto', 'dice_mean', 'loss'].includes(train.select.maximize))
+      add('train.select.maximize', 'segment is chosen by dice_mean or loss')
+    if (isVolume && prepare.size !== null)
+      add('prepare.size', 'is for classification; a segmentation takes volumes as large as they are')
+  } else {
+    if (isVolumeModel && !isVolume)
+      add('model.kind', `${(model as { kind: string }).kind} is for volumes; these are images`)
+    if (isVolume && !('file' in model) && (model as { kind: string }).kind !== 'resnet3d')
+      add('model.kind', 'classification of volumes needs resnet3d, or a file of your own')
+    if (isVolume && prepare.size === null) add('prepare.size', 'classification of volumes needs [z, y, x]')
+    for (const key of ['patch_size', 'foreground_fraction', 'overlap'] as const)
+      if (train[key] !== 'auto') add(`train.${key}`, 'is for segmentation')
+    if (
+      train.loss !== 'auto' &&
+      SEGMENT_LOSSES.some((kind) => kind === (train.loss as { kind: string }).kind)
+    )
+      add('train.loss', 'is for segmentation; use bce, cross_entropy or focal')
+    if (train.select.maximize === 'dice_mean') add('train.select.maximize', 'dice_mean is for segmentation')
+  }
+  return found
+}
+
 /** A whole run as data. Only `name`, `data.root`, `data.source` and `task` have no default. */
-export const Recipe = z.strictObject({
-  $schema: z.string().optional(),
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore')
-    .describe('Names the run folder.'),
-  data: DataConfig,
-  prepare: PrepareConfig.prefault({ kind: 'image' }),
-  task: Task,
-  model: Model.prefault({ kind: 'resnet18' }),
-  augment: Augment.prefault({ kind: 'image' }),
-  train: TrainConfig.prefault({}),
-  evaluate: EvaluateConfig.prefault({}),
-  package: PackageConfig.prefault({}),
-  launch: Launch.prefault({ kind: 'local' }),
-})
+export const Recipe = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore')
+      .describe('Names the run folder.'),
+    data: DataConfig,
+    prepare: PrepareConfig.prefault({ kind: 'image' }),
+    task: Task,
+    model: Model.prefault({ kind: 'resnet18' }),
+    augment: Augment.prefault({ kind: 'image' }),
+    train: TrainConfig.prefault({}),
+    evaluate: EvaluateConfig.prefault({}),
+    package: PackageConfig.prefault({}),
+    launch: Launch.prefault({ kind: 'local' }),
+  })
+  .superRefine(({ task, prepare, augment, model, train }, context) => {
+    for (const { path, message } of misfits({ task, prepare, augment, model, train }))
+      context.addIssue({ code: 'custom', path, message })
+  })
 export type Recipe = z.infer<typeof Recipe>

@@ -22,6 +22,8 @@ export const EngineSegment = z.strictObject({
   foreground_fraction: z.number().describe('Share of crops centred on a structure.'),
   overlap: z.number().describe('Of neighbouring windows, as a share of their side.'),
 })
+export type EngineClassify = z.infer<typeof EngineClassify>
+export type EngineSegment = z.infer<typeof EngineSegment>
 export const EngineTask = z.discriminatedUnion('kind', [EngineClassify, EngineSegment])
 export type EngineTask = z.infer<typeof EngineTask>
 export const EngineModel = z.discriminatedUnion('family', [
@@ -77,6 +79,7 @@ export const EngineModel = z.discriminatedUnion('family', [
     weights: z.string(),
   }),
 ])
+export type EngineModel = z.infer<typeof EngineModel>
 const dataKeys = {
   shard_set: z.string().describe('Absolute path of the shard set.'),
   set_id: sha256,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Attributes, Labels } from './case.ts'
-import { ImageSpec, InputNormalization, SpacingMm, VolumeSpec } from './preprocess.ts'
+import { ImageSpec, InputNormalization, Intensity, SpacingMm, VolumeSpec } from './preprocess.ts'
 
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
 const shape = z.tuple([z.int().positive(), z.int().positive(), z.int().positive()])
@@ -105,12 +105,7 @@ export const VolumeFingerprint = z.strictObject({
   spacing_mm: SpacingMm.nullable(),
   mean: z.array(z.number()).describe('Per channel over all stored voxels, scaled.'),
   std: z.array(z.number()),
-  foreground: z
-    .array(z.strictObject({ mean: z.number(), std: z.number(), low: z.number(), high: z.number() }))
-    .nullable()
-    .describe(
-      'Per channel: source values within the masks, with their 0.5 and 99.5 percentiles; null without masks.',
-    ),
+  intensity: z.array(Intensity).describe('One a channel.'),
 })
 export type VolumeFingerprint = z.infer<typeof VolumeFingerprint>
 export const Fingerprint = z.discriminatedUnion('kind', [ImageFingerprint, VolumeFingerprint])

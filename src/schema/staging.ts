@@ -30,18 +30,6 @@ export const ShardReport = z.strictObject({
     .strictObject({
       source_shape: triple.describe('[z, y, x] in the stored orientation, as the others.'),
       source_spacing_mm: SpacingMm,
-      foreground: z
-        .array(
-          z.strictObject({
-            count: z.int(),
-            sum: z.number(),
-            sum_sq: z.number(),
-            low: z.number(),
-            high: z.number(),
-          }),
-        )
-        .nullable()
-        .describe('Per channel: source values within the mask.'),
     })
     .exactOptional()
     .describe('Of a set of volumes, whose shards hold one case each.'),
@@ -53,6 +41,8 @@ export const StagingPlan = z.strictObject({
   format: z.literal(1),
   staging_key: sha256.describe('Of everything known before reading: the set that is being made.'),
   preprocess: PreprocessSpec,
+  case_bytes: z.int().positive().describe('Of a stored case; of volumes the mean of a sample.'),
+  mask_values: z.array(z.int()).nullable().describe('Those that masks may hold; null without masks.'),
   code_version: z.int(),
 })
 export type StagingPlan = z.infer<typeof StagingPlan>

@@ -119,12 +119,11 @@ const patchSide = z.int().positive().max(4096)
 /** The recipe's `train`. */
 export const TrainConfig = z.strictObject({
   epochs: z.number().positive().max(100_000).default(10).describe('Passes over the training split.'),
-  global_batch: z
-    .int()
-    .positive()
-    .max(1_000_000)
-    .default(32)
-    .describe('Samples per step, summed over ranks and accumulation.'),
+  global_batch: autoOr(z.int().positive().max(1_000_000))
+    .default('auto')
+    .describe(
+      'Samples per step, summed over ranks and accumulation. auto: 32 images; of volumes 2 to 8 crops.',
+    ),
   accumulate: z
     .int()
     .positive()

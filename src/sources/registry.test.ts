@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { isAbsolute, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Case } from '../schema/case.ts'
-import { DataConfig, type Source } from '../schema/data.ts'
+import { DataConfig } from '../schema/data.ts'
 import { Task } from '../schema/task.ts'
 import { writeChestXray14Layout, writeFiles, writeMhistLayout } from './layout_fixture.ts'
 import { readSource } from './read.ts'
-import { labelSources as sources } from './registry.ts'
+import { labelSources } from './registry.ts'
 
 let base: string
 before(async () => {
@@ -24,7 +24,7 @@ interface Sample {
 }
 
 /** A small data set for every reader. A new reader is tested by being listed. */
-const samples: Record<Source['kind'], Sample> = {
+const samples: Record<keyof typeof labelSources, Sample> = {
   csv: {
     write: (root) =>
       writeFiles(root, {
@@ -58,7 +58,7 @@ const samples: Record<Source['kind'], Sample> = {
   },
 }
 
-for (const kind of Object.keys(sources) as Source['kind'][]) {
+for (const kind of Object.keys(labelSources) as (keyof typeof labelSources)[]) {
   const { write, source, labels } = samples[kind]
   const read = (root: string) =>
     readSource(

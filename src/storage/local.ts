@@ -5,14 +5,15 @@ import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../schema/errors.ts'
 
 /**
- * Writes a file whole or not at all: a temporary neighbour is flushed to disk, then renamed over the target.
+ * Writes a file whole or not at all: a temporary neighbour is flushed to disk, then renamed over the target. Several
+ * pieces are written one behind the other.
  * `isPrivate`: readable by its owner only (mode 0600).
  *
  * @throws {UserError} when the disk is full or the folder cannot be written; the old file is then untouched
  */
 export async function writeAtomic(
   path: string,
-  data: string | Uint8Array,
+  data: string | Uint8Array | readonly Uint8Array[],
   options: { isPrivate?: boolean } = {},
 ): Promise<void> {
   await makeFolder(dirname(path))
@@ -20,7 +21,8 @@ export async function writeAtomic(
   try {
     const file = await open(temporary, 'wx', options.isPrivate ? 0o600 : 0o666)
     try {
-      await file.writeFile(data)
+      for (const part of typeof data === 'string' || data instanceof Uint8Array ? [data] : data)
+        await file.appendFile(part)
       await file.sync()
     } finally {
       await file.close()
@@ -114,6 +116,18 @@ export async function stampFile(path: string): Promise<FileStamp | null> {
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
+  } catch (cause) {
+    throw explainReading(cause, path)
+  }
+}
+
+/** At most the first `length` bytes of a file. */
+export async function readStart(path: string, length: number): Promise<Uint8Array> {
+  try {
+    await using file = await open(path)
+    const bytes = new Uint8Array(length)
+    const { bytesRead } = await file.read(bytes, 0, length, 0)
+    return bytes.subarray(0, bytesRead)
   } catch (cause) {
     throw explainReading(cause, path)
   }

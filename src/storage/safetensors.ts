@@ -26,7 +26,7 @@ export type Dtype =
 export interface Tensor {
   dtype: Dtype
   shape: number[]
-  /** F16 and BF16 are given as their bit patterns in a Uint16Array. */
+  /** F16 and BF16 are read as their bit patterns in a Uint16Array. */
   data: TensorData
 }
 export type TensorData =
@@ -38,6 +38,7 @@ export type TensorData =
   | Int32Array
   | BigInt64Array
   | BigUint64Array
+  | Float16Array
   | Float32Array
   | Float64Array
 
@@ -114,7 +115,7 @@ export async function writeSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await writeAtomic(path, encodeSafetensors(tensors, metadata))
+  await writeAtomic(path, safetensorsParts(tensors, metadata))
 }
 
 /** The bytes of a safetensors file. Equal tensors give equal bytes, whatever the order of the keys. */
@@ -122,11 +123,27 @@ export function encodeSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  const parts = safetensorsParts(tensors, metadata)
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.byteLength
+  }
+  return out
+}
+
+/** The same bytes in pieces, the tensors' own memory among them: nothing large is copied. */
+export function safetensorsParts(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
   const names = Object.keys(tensors).sort(
     (a, b) => itemBytes(tensors[b]!.dtype) - itemBytes(tensors[a]!.dtype) || (a < b ? -1 : 1),
   )
   let offset = 0
   const entries: Record<string, unknown> = {}
+  const parts: Uint8Array[] = []
   for (const name of names) {
     const { dtype, shape, data } = tensors[name]!
     const bytes = product(shape) * itemBytes(dtype)
@@ -135,18 +152,10 @@ export function encodeSafetensors(
         `tensor ${name}: ${data.byteLength} bytes for ${dtype} ${JSON.stringify(shape)}, not ${bytes}`,
       )
     entries[name] = { dtype, shape, data_offsets: [offset, offset + bytes] }
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     offset += bytes
   }
-  const header = encodeHeader(entries, metadata)
-  const out = new Uint8Array(header.byteLength + offset)
-  out.set(header)
-  let at = header.byteLength
-  for (const name of names) {
-    const { data } = tensors[name]!
-    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at)
-    at += data.byteLength
-  }
-  return out
+  return [encodeHeader(entries, metadata), ...parts]
 }
 
 /**

@@ -33,7 +33,10 @@ export async function evaluatePackage(
   const loaded = await loadPackage(packageDir, { allowFailed: options.allowFailed ?? false })
   try {
     const { model, digest } = loaded
-    const labels = sharedLabels(loaded, recipe.task.labels, recipe.task.exclusive)
+    const { task } = recipe
+    if (task.kind !== 'classify')
+      throw new UserError(`The package ${model.name} scores images; the recipe's task is ${task.kind}.`)
+    const labels = sharedLabels(loaded, task.labels, task.exclusive)
     const source = await readSource(recipe.data, recipe.task, root, io.signal)
     const cases = casesOf(source, data, options.split)
     const { predictions, failed, hashes } = await predictCases(cases, root, loaded, io)

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { settleEvents } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
-import { type RunRecord, readRun } from '../runs/read.ts'
+import { type ImageRun, imageRun } from '../runs/kinds.ts'
+import { readRun } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
@@ -30,7 +31,7 @@ import {
  * @throws {UserError} when the run has no validation predictions yet, or the part has no cases
  */
 export async function evaluateRun(runDir: string, options: EvaluateOptions, io: Io): Promise<Evaluated> {
-  const run = await readRun(runDir)
+  const run = imageRun(await readRun(runDir))
   const part = options.split
   if (part === 'all')
     throw new UserError(
@@ -110,7 +111,7 @@ function evaluateOverrides(overrides: readonly string[]): readonly string[] {
 
 type MeasureOptions = Parameters<typeof evaluatePredictions>[1]
 
-function measureOptions(run: RunRecord, config: EvaluateConfig) {
+function measureOptions(run: ImageRun, config: EvaluateConfig) {
   const { operating_point: rule, bootstrap, confidence, seed, subgroups } = config
   return {
     task: run.config.task,
@@ -127,7 +128,7 @@ function measureOptions(run: RunRecord, config: EvaluateConfig) {
 }
 
 async function measureOther(
-  run: RunRecord,
+  run: ImageRun,
   part: Exclude<SplitPart, 'val'>,
   onVal: Evaluation,
   measure: (stored: StoredPredictions, more: Partial<MeasureOptions>) => Evaluation,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CERTIFIED_BATCHES } from '../package/certify.ts'
 import { runEngine } from '../python/engine.ts'
-import type { RunConfig } from '../schema/run.ts'
+import type { EngineImages } from '../schema/run.ts'
 import { readSafetensors, type Tensor, writeSafetensors } from '../storage/safetensors.ts'
 import type { Io } from './io.ts'
 
@@ -14,7 +14,7 @@ import type { Io } from './io.ts'
 export async function exportRun(
   out: string,
   tensors: readonly (Uint8Array | Int16Array)[],
-  { dtype, sample_shape }: RunConfig['data'],
+  { dtype, sample_shape }: EngineImages,
   engine: readonly string[],
   io: Io,
 ): Promise<(batch: number) => number[][]> {

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { encodePng } from '#raster'
+import type { ImageAugment } from '../schema/augment.ts'
 import { PhantomSource } from '../schema/data.ts'
+import type { ImagePrepare, Recipe } from '../schema/recipe.ts'
 import {
   writeChestXray14Layout,
   writeFiles,
@@ -19,6 +21,8 @@ import { quietIo } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 
 const shared = resolve(import.meta.dirname, '../../../shared/data')
+type ImageRecipe = Recipe & { prepare: ImagePrepare; augment: ImageAugment }
+
 let base: string
 let serial = 0
 before(async () => {
@@ -40,7 +44,7 @@ async function start(target: string, options: { force?: boolean } = {}) {
   const loaded = await loadRecipe(out)
   const { data, task } = loaded.recipe
   const found = await readSource(data, task, loaded.root)
-  return { result, recipe: loaded.recipe, found, text: loaded.text }
+  return { result, recipe: loaded.recipe as ImageRecipe, found, text: loaded.text }
 }
 
 const pictures = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, true as const]))

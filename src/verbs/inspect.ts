@@ -97,7 +97,7 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
       data.cases.map((one) => one.images[0]!),
     ),
     splitOf: (known) => inspectSplit(data.cases, rule, known, kept),
-    pixels: recipe.prepare,
+    pixels: recipe.prepare.kind === 'image' ? recipe.prepare : null,
   }
 }
 

@@ -4,6 +4,7 @@ import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
 import { completePackage, publishPackage, refuseOccupied, type Training } from '../package/write.ts'
 import { RUN_FILES } from '../runs/folder.ts'
+import { type ImageRun, imageRun } from '../runs/kinds.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
@@ -35,7 +36,7 @@ export interface PackageRunOptions {
  * @throws {UserError} when the run has not finished, its data are gone, or the folder holds something else
  */
 export async function packageRun(runDir: string, options: PackageRunOptions, io: Io): Promise<PackageResult> {
-  const run = await readRun(runDir)
+  const run = imageRun(await readRun(runDir))
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
@@ -112,7 +113,7 @@ async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => 
 }
 
 function modelJson(
-  run: RunRecord,
+  run: ImageRun,
   step: number,
   recipe: Recipe,
   { index, fingerprint, evaluation }: RunMaterials,

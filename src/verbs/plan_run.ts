@@ -10,6 +10,7 @@ import { listRuns } from '../runs/list.ts'
 import { resolveModel } from '../runs/model.ts'
 import { isFinished } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
+import type { Recipe } from '../schema/recipe.ts'
 import type { DryRunResult } from '../schema/results.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
@@ -32,10 +33,11 @@ export async function planTraining(
   const { model } = await resolveModel(recipe.model, dir)
   await refuseUntrainable(loaded, io.signal)
   const name =
-    model.family === 'timm' ? model.kind : model.family === 'file' ? `${model.name} of ${model.file}` : 'mlp'
-  const [height, width] = [recipe.prepare.size]
-    .flat()
-    .flatMap((n, _, all) => (all.length === 1 ? [n, n] : [n]))
+    model.family === 'timm'
+      ? model.kind
+      : model.family === 'file'
+        ? `${model.name} of ${model.file}`
+        : model.family
   const parent = options.parent ?? runsFolder()
   const { runs } = await listRuns(parent)
   const same = options.new
@@ -47,8 +49,8 @@ export async function planTraining(
   return {
     dry_run: true,
     would: [
-      `prepare the images of ${root} as ${height} × ${width} × ${recipe.prepare.channels}, unless their shard set is there`,
-      `train ${name} with weights ${model.weights}: ${epochs} epochs, batches of ${global_batch}, peak lr ${lr}, seed ${seed}`,
+      `prepare ${pixelsText(recipe.prepare, root)}, unless their shard set is there`,
+      `train ${name} with weights ${model.weights}: ${epochs} epochs, batches of ${global_batch === 'auto' ? 'a size chosen then' : global_batch}, peak lr ${lr}, seed ${seed}`,
       options.runDir !== undefined
         ? `in ${resolve(options.runDir)}`
         : same
@@ -56,6 +58,19 @@ export async function planTraining(
           : `in ${join(parent, `${recipe.name}-${timestamp(io.now())}`)}`,
     ],
   }
+}
+
+function pixelsText(prepare: Recipe['prepare'], root: string): string {
+  if (prepare.kind === 'volume') {
+    const { orientation, spacing_mm: mm } = prepare
+    const spacing =
+      typeof mm === 'string'
+        ? { auto: 'their median spacing', source: 'their own spacing' }[mm]
+        : `${mm.join(' × ')} mm`
+    return `the volumes of ${root} as ${orientation} at ${spacing}`
+  }
+  const [height, width] = typeof prepare.size === 'number' ? [prepare.size, prepare.size] : prepare.size
+  return `the images of ${root} as ${height} × ${width} × ${prepare.channels}`
 }
 
 /** What training refuses, as far as it shows without the images' bytes: equal ones are found when they are prepared. */
@@ -69,5 +84,7 @@ async function refuseUntrainable({ recipe, root, path }: LoadedRecipe, signal: A
     countParts(parts, (members) => members.length),
     path,
   )
-  refuseUnlearnable(unlearnableLabels(cases, parts, recipe.task.labels), recipe.task.labels)
+  // Which structures a mask holds shows when it is read.
+  if (recipe.task.kind === 'classify')
+    refuseUnlearnable(unlearnableLabels(cases, parts, recipe.task), recipe.task)
 }

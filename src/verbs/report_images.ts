@@ -43,7 +43,7 @@ export async function shardImages(
   setId: string,
 ): Promise<((case_id: string) => Promise<StoredImage | null>) | null> {
   const index = await readIndex(shardSet)
-  if (index === null || index.set_id !== setId) return null
+  if (index === null || index.kind !== 'images' || index.set_id !== setId) return null
   const places = new Map<string, { file: string; row: number }>()
   const cases = await storedCases(shardSet, index)
   let n = 0

@@ -1,18 +1,18 @@
 import { join } from 'node:path'
 import { chooseCertifiedCases, type ScoredCase } from '../package/certified_cases.ts'
 import { readIndex, storedCases } from '../prepare/shard_set.ts'
-import type { RunRecord } from '../runs/read.ts'
+import type { ImageRun } from '../runs/kinds.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import { parse } from '../schema/parse.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import { ImageFingerprint, PART_CODES, type ShardIndex } from '../schema/shard_set.ts'
+import { ImageFingerprint, type ImageShardIndex, PART_CODES } from '../schema/shard_set.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import { readRows, readSafetensors } from '../storage/safetensors.ts'
 
 /** What a finished run left behind for its package. */
 export interface RunMaterials {
-  index: ShardIndex
+  index: ImageShardIndex
   fingerprint: ImageFingerprint | null
   evaluation: Evaluation
   /** A generator made the images. */
@@ -41,13 +41,13 @@ export interface StoredCase extends ScoredCase {
  * @throws {UserError} when the shard set is gone or is another one now
  */
 export async function readRunMaterials(
-  run: RunRecord,
+  run: ImageRun,
   { predictions, evaluation }: Validation,
   numCases: number,
 ): Promise<RunMaterials> {
   const { data, task } = run.config
   const index = await readIndex(data.shard_set)
-  if (index === null || index.set_id !== data.set_id)
+  if (index === null || index.kind !== 'images' || index.set_id !== data.set_id)
     throw new UserError(
       `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
         `  expected: ${data.set_id.slice(0, 12)} in ${data.shard_set}\n` +
@@ -63,7 +63,8 @@ export async function readRunMaterials(
   const fingerprint = await readTextIfExists(fingerprintPath)
   return {
     index,
-    fingerprint: fingerprint === null ? null : parse(ImageFingerprint, JSON.parse(fingerprint), fingerprintPath),
+    fingerprint:
+      fingerprint === null ? null : parse(ImageFingerprint, JSON.parse(fingerprint), fingerprintPath),
     evaluation,
     isSynthetic: predictions.some((one) => one.attributes.synthetic === 'yes'),
     cases: await readStored(run, index, chosen),
@@ -72,8 +73,8 @@ export async function readRunMaterials(
 
 /** The shard rows of validation cases. */
 async function readStored(
-  { config: { data } }: RunRecord,
-  index: ShardIndex,
+  { config: { data } }: ImageRun,
+  index: ImageShardIndex,
   chosen: readonly ScoredCase[],
 ): Promise<StoredCase[]> {
   const positions = await validationPositions(data, index)
@@ -93,8 +94,8 @@ async function readStored(
 
 /** Validation cases of the split → where their stored tensor lies. */
 async function validationPositions(
-  data: RunRecord['config']['data'],
-  index: ShardIndex,
+  data: ImageRun['config']['data'],
+  index: ImageShardIndex,
 ): Promise<Map<string, { file: string; row: number; sha256: string }>> {
   const split = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.safetensors')
   const part = (await readSafetensors(split)).part!.data

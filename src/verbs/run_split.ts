@@ -40,10 +40,9 @@ export function validationWarnings(
   split: SplitTable | null,
   { isBest, test }: { isBest: boolean; test: TestState | null },
 ): string[] {
-  const chose = [
-    ...(isBest ? ['checkpoint'] : []),
-    ...(task.exclusive ? [] : [task.labels.length === 1 ? 'threshold' : 'thresholds']),
-  ]
+  const thresholds =
+    task.kind === 'segment' || task.exclusive ? [] : [task.labels.length === 1 ? 'threshold' : 'thresholds']
+  const chose = [...(isBest ? ['checkpoint'] : []), ...thresholds]
   return chose.length === 0 ? [] : [chosenHereWarning(chose, testText(split, test))]
 }
 

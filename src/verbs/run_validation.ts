@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { runEngine } from '../python/engine.ts'
-import type { RunRecord } from '../runs/read.ts'
+import type { ImageRun } from '../runs/kinds.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import { evaluate } from './evaluate.ts'
@@ -18,7 +18,7 @@ import { readPredictions, readValPredictions } from './val_predictions.ts'
  * @param set the `evaluate.…=value` overrides that `config` holds
  */
 export async function validationOf(
-  run: RunRecord,
+  run: ImageRun,
   step: number,
   config: EvaluateConfig,
   set: readonly string[],

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { type Job, launchers } from '../launch/launcher.ts'
 import { refuseLeaks } from '../prepare/leaks.ts'
@@ -70,7 +70,7 @@ export async function trainPrepared(
   const { recipe } = loaded
   refuseLeaks(prepared.split, recipe.data)
   refuseEmptyParts(prepared.split.cases, prepared.dir)
-  refuseUnlearnable(prepared.unlearnable, recipe.task.labels)
+  refuseUnlearnable(prepared.unlearnable, recipe.task)
   const provenance = await readProvenance(PROJECT_ROOT, io.now())
   const wanted = resolveRunConfig(recipe, loaded.hash, prepared, model.model, provenance)
   const where = { ...options, parent: options.parent ?? runsFolder() }
@@ -86,7 +86,7 @@ export async function trainPrepared(
   const dir = existing?.dir ?? (await makeRunFolder(recipe.name, where, io.now()))
   const generation = await takeLock(dir, io.now())
   try {
-    const accelerators = await writeRunFiles(dir, existing, wanted, model, loaded.text, io)
+    const accelerators = await writeRunFiles(dir, existing, wanted, model, loaded, prepared, io)
     io.log(
       existing === null
         ? `Training in ${dir}`
@@ -110,7 +110,8 @@ async function writeRunFiles(
   existing: RunRecord | null,
   wanted: RunConfig,
   model: ResolvedModel,
-  recipeText: string,
+  { recipe, text: recipeText }: LoadedRecipe,
+  prepared: PreparedSet,
   io: Io,
 ): Promise<number> {
   const config = existing?.config ?? wanted
@@ -118,11 +119,13 @@ async function writeRunFiles(
   // Starting Python to ask takes seconds; a CPU run that leaves nothing open needs no answer.
   const found =
     device === 'cpu' && precision !== 'auto'
-      ? { device, precision, accelerators: 0 }
+      ? { device, precision, accelerators: 0, memory_bytes: totalmem() }
       : await probe(config, io)
   if (existing === null) {
     await writeModelSource(dir, model)
-    await writeRun(dir, recipeText, withProbe(wanted, found))
+    const { config: fixed, reasons } = withProbe(wanted, found, recipe, prepared)
+    for (const reason of reasons) io.log(`auto: ${reason}`)
+    await writeRun(dir, recipeText, fixed)
   } else {
     await keepRecipe(dir, recipeText)
     // The same pixels, moved.

@@ -12,6 +12,7 @@ export function exampleConfig(overrides: Partial<RunConfig> = {}): RunConfig {
     recipe_hash: exampleId('a'),
     task: { kind: 'classify', labels: ['pneumonia'], exclusive: false },
     data: {
+      kind: 'images',
       shard_set: '/sets/one',
       set_id: exampleId('b'),
       labels_id: exampleId('c'),

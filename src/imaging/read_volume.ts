@@ -1,0 +1,53 @@
+import type { Grid } from './geometry/grid.ts'
+import { axcodes } from './geometry/orientation.ts'
+import { ImageError } from './image_error.ts'
+import { readNifti, readNiftiHeader } from './nifti/read.ts'
+import type { Volume, Voxels } from './volume.ts'
+
+/**
+ * The volume that a case's files hold: one file with all its channels, or one file a channel on the same grid.
+ *
+ * @throws {ImageError} if a file cannot be read, or the files lie on different grids
+ */
+export async function readVolume(files: readonly Uint8Array[]): Promise<{ volume: Volume; format: string }> {
+  const volumes: Volume[] = []
+  for (const bytes of files) volumes.push(await readNifti(bytes))
+  return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti' }
+}
+
+/**
+ * Where a volume lies and how many channels it has, from the start of its file.
+ *
+ * @param start the file, or its first 4096 bytes
+ */
+export async function readVolumeHeader(start: Uint8Array): Promise<Grid & { channels: number }> {
+  return readNiftiHeader(start)
+}
+
+/** Channels of several volumes behind each other. */
+function stacked(volumes: readonly Volume[]): Volume {
+  const first = volumes[0]!
+  for (const [i, { shape, affine }] of volumes.entries()) {
+    if (shape.some((size, k) => size !== first.shape[k]))
+      throw new ImageError(
+        `Channel ${i} has ${shape.join('×')} voxels and channel 0 ${first.shape.join('×')} (z×y×x).`,
+        'resample the channels onto one grid first.',
+      )
+    const apart = Math.max(...affine.map((value, k) => Math.abs(value - first.affine[k]!)))
+    if (apart > 1e-2)
+      throw new ImageError(
+        `Channel ${i} has another affine than channel 0: they differ by up to ${apart.toPrecision(3)}${axcodes(affine) === axcodes(first.affine) ? '' : `, and are stored ${axcodes(affine)} and ${axcodes(first.affine)}`}.`,
+        'register and resample the channels onto one grid first.',
+      )
+  }
+  const channels = volumes.reduce((sum, one) => sum + one.channels, 0)
+  const isAlike = volumes.every((one) => one.data.constructor === first.data.constructor)
+  const VoxelArray = (isAlike ? first.data.constructor : Float32Array) as new (length: number) => Voxels
+  const data = new VoxelArray(volumes.reduce((sum, one) => sum + one.data.length, 0))
+  let at = 0
+  for (const one of volumes) {
+    data.set(one.data, at)
+    at += one.data.length
+  }
+  return { ...first, data, channels }
+}

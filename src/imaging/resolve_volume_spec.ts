@@ -1,0 +1,169 @@
+import { UserError } from '../schema/errors.ts'
+import type { Intensity, VolumeSpec } from '../schema/preprocess.ts'
+import type { VolumePrepare } from '../schema/recipe.ts'
+import { voxelSizes } from './geometry/affine.ts'
+import { type Grid, planGrid } from './geometry/grid.ts'
+import { orientedGrid } from './geometry/orientation.ts'
+import { percentile } from './percentile.ts'
+import type { Triple } from './volume.ts'
+
+/** What of a sample of cases decides a spec. */
+export interface VolumeSample {
+  grid: Grid
+  channels: number
+  /** Per channel, from the cases whose voxels were read; empty for the others. */
+  voxels: {
+    /** Share of voxels that are exactly 0. */
+    zero_share: number
+    /** Values within the mask, at most a few thousand; empty without a mask. */
+    foreground: Float32Array
+  }[]
+}
+
+export interface ResolvedVolumeSpec {
+  spec: VolumeSpec
+  /** Bytes of a stored case, the mean of the sample. */
+  caseBytes: number
+  /** What `auto` became and why, a line each. */
+  reasons: string[]
+}
+
+/**
+ * The complete preprocess spec of a recipe of volumes, `auto` filled in from a sample of the cases.
+ *
+ * @param modalities as the data set names them, one a channel; null where it does not
+ * @throws {UserError} if the cases differ in their channels, or the recipe lists other channels than they have
+ */
+export function resolveVolumeSpec(
+  prepare: VolumePrepare,
+  sample: readonly VolumeSample[],
+  modalities: readonly string[] | null,
+): ResolvedVolumeSpec {
+  const channels = channelsOf(sample, modalities)
+  const reasons: string[] = []
+  const spacing = spacingOf(prepare, sample, reasons)
+  const intensity = intensitiesOf(prepare, sample, channels, modalities, reasons)
+  const isWindowed = intensity.every(({ kind }) => kind === 'window')
+  const dtype = prepare.dtype === 'auto' ? (isWindowed ? 'int16' : 'float16') : prepare.dtype
+  if (!isWindowed && (dtype === 'uint8' || dtype === 'int16'))
+    throw new UserError(
+      `prepare.dtype is ${dtype}, which stores 0..1; only a window gives that, and prepare.intensity is ${intensity.map(({ kind }) => kind).join(', ')}.\n` +
+        '  do: write dtype: float16, or give every channel a window.',
+    )
+  const spec: VolumeSpec = {
+    kind: 'volume',
+    channels,
+    orientation: prepare.orientation,
+    spacing_mm: spacing,
+    resample: prepare.resample,
+    crop: prepare.crop,
+    size: prepare.size,
+    intensity,
+    dtype,
+  }
+  return { spec, caseBytes: meanBytes(spec, sample), reasons }
+}
+
+function channelsOf(sample: readonly VolumeSample[], modalities: readonly string[] | null): number {
+  const found = [...new Set(sample.map((one) => one.channels))]
+  if (found.length > 1)
+    throw new UserError(
+      `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
+        '  do: leave the cases without all modalities out.',
+    )
+  if (modalities !== null && modalities.length !== found[0])
+    throw new UserError(
+      `dataset.json names ${modalities.length} modalities (${modalities.join(', ')}); the volumes have ${found[0]} channels.\n` +
+        '  do: correct the one that is wrong.',
+    )
+  return found[0]!
+}
+
+function spacingOf(
+  prepare: VolumePrepare,
+  sample: readonly VolumeSample[],
+  reasons: string[],
+): VolumeSpec['spacing_mm'] {
+  if (prepare.spacing_mm === 'source') return null
+  if (prepare.spacing_mm !== 'auto') return prepare.spacing_mm
+  const spacings = sample.map(({ grid }) => voxelSizes(orientedGrid(grid, prepare.orientation).affine))
+  // Micrometres are enough, and hide what float32 headers add.
+  const median = [0, 1, 2].map((k) =>
+    rounded(
+      percentile(
+        Float64Array.from(spacings, (one) => one[k]!),
+        50,
+      ),
+    ),
+  )
+  reasons.push(`prepare.spacing_mm: [${median.join(', ')}], the median of ${sample.length} cases`)
+  return median as unknown as [number, number, number]
+}
+
+const rounded = (mm: number) => Math.max(0.001, Math.round(mm * 1000) / 1000)
+
+function intensitiesOf(
+  prepare: VolumePrepare,
+  sample: readonly VolumeSample[],
+  channels: number,
+  modalities: readonly string[] | null,
+  reasons: string[],
+): Intensity[] {
+  const { intensity } = prepare
+  if (Array.isArray(intensity) && intensity.length !== channels)
+    throw new UserError(
+      `prepare.intensity lists ${intensity.length} channels; the volumes have ${channels}.\n  do: give one a channel, or one for all.`,
+    )
+  return Array.from({ length: channels }, (_, c): Intensity => {
+    const asked = Array.isArray(intensity) ? intensity[c]! : intensity
+    if (asked === 'auto') return autoIntensity(sample, c, modalities?.[c] ?? null, reasons)
+    if (typeof asked !== 'string') return asked
+    return asked === 'percentile' ? { kind: 'percentile', low: 0.5, high: 99.5 } : { kind: asked }
+  })
+}
+
+/** From this share of exact zeros on, the margin was blanked: a skull-stripped brain, a cropped organ. */
+const BLANKED = 0.25
+
+/** As nnU-Net decides (Isensee et al., Nature Methods 18, 2021). */
+function autoIntensity(
+  sample: readonly VolumeSample[],
+  channel: number,
+  modality: string | null,
+  reasons: string[],
+): Intensity {
+  const read = sample.flatMap(({ voxels }) => voxels[channel] ?? [])
+  const name = `prepare.intensity of channel ${channel}${modality === null ? '' : ` (${modality})`}`
+  const foreground = read.flatMap((one) => [...one.foreground])
+  if (modality !== null && /^ct$/i.test(modality.trim()) && foreground.length > 0) {
+    const values = Float64Array.from(foreground)
+    const [low, high] = [percentile(values, 0.5), percentile(values, 99.5)]
+    if (high > low) {
+      reasons.push(
+        `${name}: window ${low} to ${high}, the 0.5 and 99.5 percentiles within the masks of ${read.length} cases`,
+      )
+      return { kind: 'window', low, high }
+    }
+  }
+  const zeros =
+    read.length === 0
+      ? 0
+      : percentile(
+          Float64Array.from(read, (one) => one.zero_share),
+          50,
+        )
+  const kind = zeros > BLANKED ? 'nonzero_zscore' : 'zscore'
+  reasons.push(`${name}: ${kind}, as ${Math.round(zeros * 100)} % of the voxels are exactly 0`)
+  return { kind }
+}
+
+const BYTES = { uint8: 1, int16: 2, float16: 2, float32: 4 }
+
+/** Of image and mask; a crop to the foreground makes it less. */
+function meanBytes(spec: VolumeSpec, sample: readonly VolumeSample[]): number {
+  const bytes = sample.map(({ grid }) => {
+    const shape: Triple = spec.size ?? planGrid(grid, spec).shape
+    return shape[0] * shape[1] * shape[2] * (spec.channels * BYTES[spec.dtype] + 1)
+  })
+  return Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / bytes.length)
+}

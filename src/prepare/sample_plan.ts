@@ -1,0 +1,142 @@
+import { join } from 'node:path'
+import { checkMaskGrid } from '../imaging/mask_grid.ts'
+import { readVolume, readVolumeHeader } from '../imaging/read_volume.ts'
+import { resolveSpec } from '../imaging/resolve_spec.ts'
+import { resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_spec.ts'
+import { UserError } from '../schema/errors.ts'
+import type { ImageSpec, PreprocessSpec } from '../schema/preprocess.ts'
+import type { ImagePrepare, VolumePrepare } from '../schema/recipe.ts'
+import { readBytes, readStart } from '../storage/local.ts'
+import type { PrepareRequest } from './request.ts'
+import type { SampledPlan } from './staged_shards.ts'
+
+/** Files looked at to resolve `auto` in the recipe. */
+const SAMPLE_SIZE = 64
+/** Volumes of which the voxels are read too, where the recipe leaves their intensity open. */
+const VOXEL_SAMPLE = 8
+/** Values taken within the mask of one of them. */
+const FOREGROUND_SAMPLE = 5000
+/** Enough of a compressed volume for any header. */
+const HEADER_BYTES = 4096
+
+/**
+ * What a set is made with: the recipe's preprocess spec, `auto` resolved over an even sample of the cases, and how large
+ * a case will be.
+ *
+ * @param known the spec of an earlier set that is updated: it is kept
+ * @throws {UserError} if nothing of the sample can be read, or it does not go together
+ */
+export async function samplePlan(
+  request: PrepareRequest,
+  known: PreprocessSpec | null = null,
+): Promise<SampledPlan> {
+  const { prepare } = request
+  if (prepare.kind === 'volume') return volumePlan(request, prepare, known)
+  const preprocess = known?.kind === 'image' ? known : await imageSpec(request, prepare)
+  return { preprocess, case_bytes: bytesPerSample(preprocess), mask_values: null, reasons: [] }
+}
+
+/** Values that the masks of a request may hold; null without masks. */
+export function maskValuesOf({ source }: Pick<PrepareRequest, 'source'>): number[] | null {
+  return source.volumes ? [...source.volumes.maskValues.keys()] : null
+}
+
+export function bytesPerSample({ channels, size, dtype }: ImageSpec): number {
+  return channels * size[0] * size[1] * (dtype === 'int16' ? 2 : 1)
+}
+
+async function imageSpec(request: PrepareRequest, prepare: ImagePrepare): Promise<ImageSpec> {
+  async function* sample() {
+    for (const one of evenly(request.cases, SAMPLE_SIZE)) {
+      try {
+        yield await readBytes(join(request.root, one.images[0]!))
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error // a missing file is quarantined when its turn comes
+      }
+    }
+  }
+  return resolveSpec(prepare, sample())
+}
+
+async function volumePlan(
+  request: PrepareRequest,
+  prepare: VolumePrepare,
+  known: PreprocessSpec | null,
+): Promise<SampledPlan> {
+  const isOpen = known === null && [prepare.intensity].flat().some((one) => one === 'auto')
+  const chosen = evenly(request.cases, SAMPLE_SIZE)
+  const read = new Set(isOpen ? evenly(chosen, VOXEL_SAMPLE) : [])
+  const sample: VolumeSample[] = []
+  let failure: UserError | null = null
+  for (const one of chosen) {
+    try {
+      sample.push(await sampleOf(one, request.root, read.has(one)))
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      failure = error
+    }
+  }
+  if (sample.length === 0)
+    throw new UserError(
+      failure === null
+        ? 'There is no volume to look at.\n  do: check data.root and data.source.'
+        : `None of the sampled volumes can be read. The last: ${failure.message}`,
+      failure === null ? {} : { cause: failure },
+    )
+  const modalities = request.source.volumes?.modalities ?? null
+  const { spec, caseBytes, reasons } = resolveVolumeSpec(prepare, sample, modalities)
+  return {
+    preprocess: known?.kind === 'volume' ? known : spec,
+    case_bytes: caseBytes,
+    mask_values: maskValuesOf(request),
+    reasons,
+  }
+}
+
+async function sampleOf(
+  one: PrepareRequest['cases'][number],
+  root: string,
+  withVoxels: boolean,
+): Promise<VolumeSample> {
+  if (!withVoxels) {
+    const headers = []
+    for (const path of one.images)
+      headers.push(await readVolumeHeader(await readStart(join(root, path), HEADER_BYTES)))
+    const grid = headers[0]!
+    return { grid, channels: headers.reduce((sum, { channels }) => sum + channels, 0), voxels: [] }
+  }
+  const { volume } = await readVolume(
+    await Promise.all(one.images.map((path) => readBytes(join(root, path)))),
+  )
+  const mask =
+    one.mask === undefined ? null : (await readVolume([await readBytes(join(root, one.mask))])).volume
+  // Taken voxel by voxel below, so the two must be stored alike.
+  const isAlike = mask !== null && checkMaskGrid(mask, volume) === null
+  const size = volume.data.length / volume.channels
+  const drawn = isAlike ? indicesAbove0(mask.data, FOREGROUND_SAMPLE) : []
+  return {
+    grid: volume,
+    channels: volume.channels,
+    voxels: Array.from({ length: volume.channels }, (_, c) => {
+      const values = volume.data.subarray(c * size, (c + 1) * size)
+      let zeros = 0
+      for (let i = 0; i < size; i++) if (values[i] === 0) zeros++
+      return { zero_share: zeros / size, foreground: Float32Array.from(drawn, (i) => values[i]!) }
+    }),
+  }
+}
+
+/** Positions of values above 0, evenly thinned to about `most`. */
+function indicesAbove0(values: ArrayLike<number>, most: number): number[] {
+  const found: number[] = []
+  for (let i = 0; i < values.length; i++) if (values[i]! > 0) found.push(i)
+  return evenly(found, most)
+}
+
+/** At most `most` of the items, evenly spread. */
+function evenly<T>(items: readonly T[], most: number): T[] {
+  const step = Math.max(1, items.length / most)
+  const chosen: T[] = []
+  for (let at = 0; at < items.length; at += step) chosen.push(items[Math.floor(at)]!)
+  return chosen
+}

@@ -1,0 +1,185 @@
+import { join } from 'node:path'
+import { voxelSizes } from '../imaging/geometry/affine.ts'
+import { orientedGrid } from '../imaging/geometry/orientation.ts'
+import { ImageError } from '../imaging/image_error.ts'
+import { preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
+import { UserError } from '../schema/errors.ts'
+import type { VolumeSpec } from '../schema/preprocess.ts'
+import type { VolumeShardCase } from '../schema/shard_set.ts'
+import type { ShardReport, StagedSource } from '../schema/staging.ts'
+import { makeFolder, readBytes, sha256, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
+import { type Dtype, encodeSafetensors, safetensorsParts } from '../storage/safetensors.ts'
+import { caseSha256 } from './case_sources.ts'
+import { foregroundIndex } from './foreground.ts'
+import { shardFiles } from './shard_layout.ts'
+import type { ShardContext, ShardJob } from './shard_writer.ts'
+import { reasonOf } from './unreadable.ts'
+
+/**
+ * Makes the shard of one volume. A case that cannot be read is listed with its reason, and there is no shard then. Each
+ * file is flushed and renamed into place; the report comes last.
+ *
+ * @throws {UserError} when the disk is full or the folder cannot be written
+ */
+export async function writeVolumeShard(
+  job: ShardJob,
+  context: Omit<ShardContext, 'spec'> & { spec: VolumeSpec; maskValues: readonly number[] | null },
+): Promise<ShardReport> {
+  const folder = join(context.folder, 'set')
+  await makeFolder(join(folder, 'shards'))
+  await makeFolder(join(context.folder, 'private'), { isPrivate: true })
+  const one = job.cases[0]!
+  const { source, volume, reason } = await read(one, context)
+  const files = shardFiles(job.name)
+  const empty = { notes: {}, formats: {}, heights: {}, widths: {} }
+  const report: ShardReport =
+    volume === null
+      ? { shard: null, quarantined: [{ case_id: one.case_id, file: one.images[0]!, reason }], ...empty }
+      : {
+          shard: await writeFiles(volume, caseSha256(source.files)!, one.case_id, folder, files),
+          quarantined: [],
+          ...empty,
+          notes: Object.fromEntries(volume.notes.map((note) => [note, 1])),
+          formats: { [volume.format]: one.images.length },
+          volume: geometryOf(volume, context.spec),
+        }
+  await writeAtomic(
+    join(context.folder, `private/${job.name}.sources.jsonl`),
+    `${JSON.stringify(source)}\n`,
+    {
+      isPrivate: true,
+    },
+  )
+  await writeAtomic(join(folder, files.report), `${JSON.stringify(report)}\n`)
+  context.onProgress(1)
+  return report
+}
+
+interface Read {
+  source: StagedSource
+  volume: StoredVolume | null
+  reason: string
+}
+
+async function read(
+  one: ShardJob['cases'][number],
+  { root, spec, maskValues }: Parameters<typeof writeVolumeShard>[1],
+): Promise<Read> {
+  const source: StagedSource = { case_id: one.case_id, files: [] }
+  const load = async (path: string): Promise<Uint8Array> => {
+    const file: StagedSource['files'][number] = {
+      path,
+      stamp: await stampFile(join(root, path)),
+      sha256: null,
+    }
+    source.files.push(file)
+    if (file.stamp === null)
+      throw new UserError(`There is no file ${path}. Restore it, or take the case out of its list.`)
+    const bytes = await readBytes(join(root, path))
+    file.sha256 = sha256(bytes)
+    return bytes
+  }
+  try {
+    const images = []
+    for (const path of one.images) images.push(await load(path))
+    const mask = one.mask === undefined ? null : await load(one.mask)
+    const volume = await preprocessVolume(images, mask, spec)
+    if (volume.mask !== null && maskValues !== null) checkValues(volume.mask, maskValues)
+    return { source, volume, reason: '' }
+  } catch (error) {
+    // What was not reached is listed too: the next run must see when it changes.
+    for (const path of [...one.images, ...(one.mask === undefined ? [] : [one.mask])])
+      if (!source.files.some((file) => file.path === path))
+        source.files.push({ path, stamp: await stampFile(join(root, path)), sha256: null })
+    return { source, volume: null, reason: reasonOf(error) }
+  }
+}
+
+/** @throws {ImageError} for a value that the data set does not name: nobody knows what it means */
+function checkValues(mask: Uint8Array, known: readonly number[]): void {
+  const isKnown = new Uint8Array(256)
+  for (const value of known) isKnown[value] = 1
+  const counts = new Map<number, number>()
+  for (let i = 0; i < mask.length; i++)
+    if (isKnown[mask[i]!] === 0) counts.set(mask[i]!, (counts.get(mask[i]!) ?? 0) + 1)
+  if (counts.size === 0) return
+  const found = [...counts].sort(([a], [b]) => a - b).map(([value, voxels]) => `${value} (${voxels} voxels)`)
+  throw new ImageError(
+    `The mask holds ${found.join(', ')}; dataset.json names ${known.join(', ')}.`,
+    'add what is missing to the labels in dataset.json, or correct the mask.',
+  )
+}
+
+const DTYPES = { uint8: 'U8', int16: 'I16', float16: 'F16', float32: 'F32' } satisfies Record<string, Dtype>
+
+async function writeFiles(
+  { data, dtype, shape, affine, mask, source }: StoredVolume,
+  digest: string,
+  caseId: string,
+  folder: string,
+  files: ReturnType<typeof shardFiles>,
+): Promise<NonNullable<ShardReport['shard']>> {
+  const [channels, ...grid] = shape
+  const foreground = mask === null ? null : foregroundIndex(mask, grid)
+  const parts = safetensorsParts({
+    image: { dtype: DTYPES[dtype], shape, data },
+    ...(mask === null ? {} : { mask: { dtype: 'U8', shape: grid, data: mask } }),
+    ...(foreground === null
+      ? {}
+      : { foreground: { dtype: 'I32', shape: [foreground.rows.length / 4, 4], data: foreground.rows } }),
+  })
+  const row: VolumeShardCase = {
+    case_id: caseId,
+    tensor: 'image',
+    row: 0,
+    shape,
+    dtype,
+    affine: [...affine],
+    source_shape: [...source.shape],
+    source_affine: [...source.affine],
+    mask_voxels: foreground?.voxels ?? null,
+    sha256: digest,
+  }
+  const cases = Buffer.from(`${JSON.stringify(row)}\n`)
+  const sums = encodeSafetensors(sumsOf(data, channels))
+  await writeAtomic(join(folder, files.cases), cases)
+  await writeAtomic(join(folder, files.sums), sums)
+  await writeAtomic(join(folder, files.tensors), parts)
+  return {
+    file: files.tensors,
+    num_cases: 1,
+    bytes: parts.reduce((sum, part) => sum + part.byteLength, 0),
+    sha256: await sha256File(join(folder, files.tensors)),
+    cases_bytes: cases.length,
+    cases_sha256: sha256(cases),
+    sums_bytes: sums.length,
+    sums_sha256: sha256(sums),
+  }
+}
+
+/** Sum and sum of squares of stored values per channel, and how many there are in one. */
+function sumsOf(data: StoredVolume['data'], channels: number) {
+  const voxels = data.length / channels
+  const sum = new Float64Array(channels)
+  const square = new Float64Array(channels)
+  for (let c = 0; c < channels; c++)
+    for (let i = c * voxels; i < (c + 1) * voxels; i++) {
+      const value = data[i]!
+      sum[c]! += value
+      square[c]! += value * value
+    }
+  return {
+    sum: { dtype: 'F64' as const, shape: [1, channels], data: sum },
+    sum_sq: { dtype: 'F64' as const, shape: [1, channels], data: square },
+    count: { dtype: 'F64' as const, shape: [1], data: Float64Array.of(voxels) },
+  }
+}
+
+function geometryOf(
+  { source }: StoredVolume,
+  { orientation }: VolumeSpec,
+): NonNullable<ShardReport['volume']> {
+  const { shape, affine } = orientedGrid(source, orientation)
+  const [z, y, x] = voxelSizes(affine)
+  return { source_shape: [...shape], source_spacing_mm: [z, y, x] }
+}
