@@ -8,7 +8,7 @@ export interface Series {
   /** Colour of the palette, 1 to 4, or 0 for grey. */
   colour: number
   kind?: 'line' | 'dots' | 'line with dots'
-  /** Thin and pale: raw values behind a smoothed line. Not in the legend. */
+  /** Thin and pale: raw values behind a smoothed line, cases behind their median. Not in the legend. */
   isBackground?: boolean
   isDashed?: boolean
 }
@@ -26,6 +26,8 @@ export interface Chart {
   notes?: readonly { x: number; y: number; text: string }[]
   /** Vertical lines across the plot. */
   rules?: readonly { x: number; label: string }[]
+  /** False: colours are explained elsewhere. True unless given. */
+  hasLegend?: boolean
   width?: number
   height?: number
 }
@@ -86,6 +88,7 @@ ${(spec.rules ?? []).map(
     html`<g class="mark c${colour}"><circle cx="${px(x)}" cy="${py(y)}" r="5"/><text x="${round(place.x)}" y="${round(place.y)}" text-anchor="${place.anchor}">${label}</text></g>`,
 )}</svg>${
     named.length > 1 &&
+    spec.hasLegend !== false &&
     html`<ul class="legend">${named.map(
       (series) =>
         html`<li><svg viewBox="0 0 22 10" aria-hidden="true">${
@@ -110,7 +113,10 @@ function seriesPath(series: Series, px: (x: number) => number, py: (y: number) =
   const style = `line c${colour}${series.isBackground ? ' pale' : ''}${series.isDashed ? ' dashed' : ''}`
   return html`${kind !== 'dots' && html`<path class="${style}" d="${path}"/>`}${
     kind !== 'line' &&
-    points.map(([x, y]) => html`<circle class="dot c${colour}" cx="${px(x)}" cy="${py(y)}" r="3"/>`)
+    points.map(
+      ([x, y]) =>
+        html`<circle class="dot c${colour}${series.isBackground ? ' pale' : ''}" cx="${px(x)}" cy="${py(y)}" r="3"/>`,
+    )
   }`
 }
 

@@ -11,6 +11,14 @@ export function metricText(metric: Metric | undefined): string {
   return `${decimal(metric.value)} (${decimal(metric.low)}–${decimal(metric.high)})`
 }
 
+/** `0.0523`, `12.3`, `2,576`: at least three digits, whole from a hundred on. */
+export function threeDigits(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3
+  return value
+    .toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+    .replace('-', '−')
+}
+
 /** `25,596`. */
 export const whole = (value: number): string => value.toLocaleString('en-US')
 
@@ -30,6 +38,9 @@ export function duration(seconds: number): string {
 export function metricName(key: string): string {
   if (key === 'auroc') return 'AUROC'
   if (key === 'f1') return 'F1'
+  if (key === 'dice') return 'Dice'
+  if (key === 'surface_dice') return 'surface Dice'
+  if (key === 'hd95_mm') return 'HD95'
   if (key === 'youden') return "Youden's index"
   if (key.endsWith('_mean')) return `mean ${metricName(key.slice(0, -5))}`
   return key.replaceAll('_', ' ')

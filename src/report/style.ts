@@ -74,6 +74,7 @@ svg { display: block; width: 100%; height: auto; }
 .line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); }
 .dot.c0 { fill: var(--c0); } .dot.c1 { fill: var(--c1); } .dot.c2 { fill: var(--c2); }
 .dot.c3 { fill: var(--c3); } .dot.c4 { fill: var(--c4); }
+.dot.pale { opacity: .5; }
 .mark circle { fill: var(--page); stroke: var(--c2); stroke-width: 2.5; } .mark.c1 circle { stroke: var(--c1); }
 .chart .mark text { fill: var(--text); font-size: 11.5px; paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0 0; padding: 0 0 0 44px; font-size: 12px; color: var(--soft); }
@@ -90,6 +91,9 @@ svg { display: block; width: 100%; height: auto; }
 .gallery img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; image-rendering: auto; }
 .gallery figcaption { font-weight: 400; margin: 0; padding: 7px 9px; font-size: 12.5px; line-height: 1.4; }
 .gallery .id { color: var(--soft); display: block; overflow-wrap: anywhere; font-size: 11.5px; }
+.gallery.thirds { grid-template-columns: repeat(3, 1fr); }
+@media (max-width: 700px) { .gallery.thirds { grid-template-columns: 1fr; } }
+.outline { display: inline-block; width: 18px; height: 0; border-top: 3px solid; vertical-align: 4px; margin: 0 6px 0 2px; }
 .right { color: var(--good); font-weight: 600; } .wrong { color: var(--bad); font-weight: 600; } .near { color: var(--near); font-weight: 600; }
 .bar { display: flex; height: 20px; border-radius: 5px; overflow: hidden; margin: 12px 0 6px; max-width: 760px; }
 .bar i { display: block; min-width: 1px; }

@@ -75,7 +75,7 @@ function short(metric: Metric | undefined): string {
   return `${decimal(metric.value)} (${decimal(metric.low)}–${decimal(metric.high)})`
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)))
   return rows.map((row) =>
     row
