@@ -27,6 +27,7 @@ export function resample(
       ? emptyLike(data, channels * targetSize)
       : new Float32Array(channels * targetSize)
   const slice = view.shape[1] * view.shape[2]
+  const scratch = view.isInOrder ? null : emptyLike(out, Math.min(SLAB_SLICES, view.shape[0]) * slice)
   for (let c = 0; c < channels; c++) {
     const source = data.subarray(c * sourceSize, (c + 1) * sourceSize)
     const target = out.subarray(c * targetSize, (c + 1) * targetSize)
@@ -35,12 +36,10 @@ export function resample(
         first * volume.shape[1] * volume.shape[2],
         end * volume.shape[1] * volume.shape[2],
       )
-      const made = view.isInOrder
-        ? target.subarray(from * slice, to * slice)
-        : emptyLike(out, (to - from) * slice)
+      const made = scratch === null ? target.subarray(from * slice, to * slice) : scratch
       if (interpolation === 'nearest') pick(slab, volume.shape, view.taps, { from, to, first }, made)
       else blend(float32(slab), volume.shape, view.taps, { from, to, first }, made as Float32Array)
-      if (!view.isInOrder)
+      if (scratch !== null)
         scatter(made, [to - from, view.shape[1], view.shape[2]], target, from * view.strides[0], view.strides)
     }
   }
@@ -192,7 +191,8 @@ export function along(
   if (width === 2)
     for (let i = 0; i < size; i++) {
       const t = 2 * i
-      out[at + i] = weights[t]! * row[indices[t]!]! + weights[t + 1]! * row[indices[t + 1]!]!
+      const low = row[indices[t]!]!
+      out[at + i] = low + weights[t + 1]! * (row[indices[t + 1]!]! - low)
     }
   else
     for (let i = 0; i < size; i++) {
