@@ -45,7 +45,7 @@ export const UNet3dModel = z.strictObject({
     .min(2)
     .max(8)
     .default([16, 32, 64, 128, 256])
-    .describe('Of each level; each level but the first halves the axes that are still long enough.'),
+    .describe('Of each level; each level but the last halves the axes that are still long enough.'),
   residual_units: z
     .int()
     .min(0)
