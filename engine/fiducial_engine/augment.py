@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fiducial_engine.config import Augment, InputNormalization
+from fiducial_engine.config import ImageAugment, InputNormalization
 from fiducial_engine.randomness import Purpose, uniforms
 from fiducial_engine.sampling import Rows
 
@@ -29,7 +29,7 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.52
 def augment_batch(
     stored_BCHW: Tensor,
     positions_B: Rows,
-    config: Augment,
+    config: ImageAugment,
     normalization: InputNormalization,
     seed: int,
     channel_order: Literal["rgb", "bgr"] = "rgb",
@@ -53,7 +53,7 @@ def augment_batch(
     return x.clamp(0, 1) / normalization.scale - normalization.offset
 
 
-def affine_maps(u_BN: NDArray[np.float64], config: Augment, height: int, width: int) -> NDArray[np.float64]:
+def affine_maps(u_BN: NDArray[np.float64], config: ImageAugment, height: int, width: int) -> NDArray[np.float64]:
     """The map from output to input coordinates of each sample, (B, 3, 3), in pixels from the image's centre, (x, y, 1).
 
     A turn by 90 degrees needs a square image; others are turned by 180 degrees or not at all.
@@ -89,7 +89,7 @@ def _matrix(num: int, *entries: NDArray[np.float64] | float) -> NDArray[np.float
     return np.stack(rows, axis=1).reshape(num, 3, 3)
 
 
-def _move(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
+def _move(x: Tensor, u_BN: NDArray[np.float64], config: ImageAugment) -> Tensor:
     keys = (config.rotate_degrees, config.scale, config.translate, 1 - config.crop, config.rotate90)
     if not any(keys):
         return _flip(x, u_BN, config)
@@ -105,7 +105,7 @@ def _move(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _flip(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
+def _flip(x: Tensor, u_BN: NDArray[np.float64], config: ImageAugment) -> Tensor:
     for column, chance, axis in ((_FLIP_X, config.flip_x, 3), (_FLIP_Y, config.flip_y, 2)):
         if chance > 0:
             flipped = _column(u_BN[:, column] < chance, x)
@@ -113,7 +113,7 @@ def _flip(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
     return x
 
 
-def _shade(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
+def _shade(x: Tensor, u_BN: NDArray[np.float64], config: ImageAugment) -> Tensor:
     """Contrast about each image's own mean, then brightness."""
     if config.contrast > 0:
         factor = _column(1 + config.contrast * (2 * u_BN[:, _CONTRAST] - 1), x)
@@ -123,7 +123,7 @@ def _shade(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
     return x
 
 
-def _tint(x: Tensor, u_BN: NDArray[np.float64], config: Augment) -> Tensor:
+def _tint(x: Tensor, u_BN: NDArray[np.float64], config: ImageAugment) -> Tensor:
     """Saturation towards grey, then hue as a rotation of the I-Q plane of YIQ."""
     factor = _column(1 + config.saturation * (2 * u_BN[:, _SATURATION] - 1), x)
     grey = (x * torch.tensor(_GREY, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)

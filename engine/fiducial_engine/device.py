@@ -81,11 +81,30 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
-def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+def memory_format(device: torch.device, precision: str, num_axes: int) -> torch.memory_format:
     """Channels last where convolutions are faster so: on GPUs, and in bf16 on the CPU (1.7 times); in fp32 it gains
     nothing there.
+
+    Args:
+        num_axes: of an image, 2, or of a volume, 3.
     """
-    return torch.channels_last if device.type == "cuda" or precision != "fp32" else torch.contiguous_format
+    if device.type != "cuda" and precision == "fp32":
+        return torch.contiguous_format
+    return torch.channels_last if num_axes == 2 else torch.channels_last_3d
+
+
+def memory_bytes(device: str) -> int:
+    """Memory of one accelerator, or, on the CPU, of what the machine and the container allow."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    if device == "mps":
+        return int(torch.mps.recommended_max_memory())
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        limit = "max"
+    return machine if limit == "max" else min(machine, int(limit))
 
 
 def exact_float32() -> None:

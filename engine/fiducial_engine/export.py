@@ -1,10 +1,12 @@
-"""Writes a run's network as ONNX: input `image` [B, C, H, W] of the stored type, output `logits` [B, L], any B.
+"""Writes a run's network as ONNX, for any batch B: input `image` of the stored type, [B, C, H, W], or [B, C, Z, Y, X]
+of a volume or patch; output `logits` [B, L], or [B, K, Z, Y, X] of a patch.
 
 `python -m fiducial_engine.export --run-dir DIR --checkpoint best --out DIR --tensors in.safetensors --batches 1,2,7
 --logits out.safetensors` writes model.onnx, and model.onnx.data beside it when the weights are too large for one
 protobuf. Normalisation is the graph's first node. What the package is held against comes from the same process, as
-starting one takes longer than all it computes: PyTorch's logits of `image` [N, C, H, W] in in.safetensors, as
-`logits_b1`, `logits_b2`, `logits_b7` in out.safetensors, float32 [N, L].
+starting one takes longer than all it computes: PyTorch's logits of `image` in in.safetensors, as `logits_b1`,
+`logits_b2`, `logits_b7` in out.safetensors, float32. Of segmentation, `--volume in.safetensors --volume-out
+out.safetensors` adds `probabilities` float32 [K, Z, Y, X] of `image` [C, Z, Y, X], blended by MONAI.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from fiducial_engine.crops import torch_dtype
 from fiducial_engine.entry import run_entry
 from fiducial_engine.errors import UserError
 from fiducial_engine.models.network import Network
-from fiducial_engine.score import logits_in_batches, read_image
+from fiducial_engine.score import logits_in_batches, probabilities_by_monai, read_image
+from fiducial_engine.tasks.registry import TASKS
 from fiducial_engine.trained import load_trained
 
 if TYPE_CHECKING:
@@ -44,18 +49,25 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     parser.add_argument("--tensors", type=Path, required=True, help="what to score, `image` of the stored type")
     parser.add_argument("--batches", type=_sizes, default=(1, 2, 7), help="batch sizes, e.g. 1,2,7")
     parser.add_argument("--logits", type=Path, required=True, help="the scores to write")
+    parser.add_argument("--volume", type=Path, help="a volume to segment whole, `image` of the stored type")
+    parser.add_argument("--volume-out", type=Path, help="its probabilities to write")
     options = parser.parse_args(arguments)
+    if (options.volume is None) != (options.volume_out is None):
+        parser.error("--volume and --volume-out go together")
     config, pointer, network, _ = load_trained(options.run_dir.resolve(), options.checkpoint)
-    shape = config.data.sample_shape
-    dtype = {"uint8": torch.uint8, "int16": torch.int16}[config.data.dtype]
-    image_NCHW = read_image(options.tensors, shape, dtype)
-    save_file(logits_in_batches(network, image_NCHW, options.batches), options.logits)
+    shape = TASKS[config.task.kind].network_shapes(config).input
+    dtype = torch_dtype(np.dtype(config.data.dtype))
+    image = read_image(options.tensors, (None, *shape), dtype)
+    save_file(logits_in_batches(network, image, options.batches), options.logits)
+    if options.volume is not None:
+        volume = read_image(options.volume, (shape[0], None, None, None), dtype)
+        save_file({"probabilities": probabilities_by_monai(network, volume, config)}, options.volume_out)
     options.out.mkdir(parents=True, exist_ok=True)
     files = export_onnx(network, shape, dtype, options.out / "model.onnx")
-    return {"files": files, "opset": OPSET, "cases": len(image_NCHW), "step": pointer.step}
+    return {"files": files, "opset": OPSET, "cases": len(image), "step": pointer.step}
 
 
-def export_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype, path: Path) -> list[str]:
+def export_onnx(network: Network, sample_shape: tuple[int, ...], dtype: torch.dtype, path: Path) -> list[str]:
     """Write the network; equal weights give equal bytes. Returns the names of the files written.
 
     Raises:
@@ -81,7 +93,7 @@ def _sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def _to_onnx(network: Network, sample_shape: tuple[int, int, int], dtype: torch.dtype) -> onnx.ModelProto:
+def _to_onnx(network: Network, sample_shape: tuple[int, ...], dtype: torch.dtype) -> onnx.ModelProto:
     # The batch of the example is 2: 0 and 1 would be taken as constants.
     example = torch.zeros((2, *sample_shape), dtype=dtype)
     said = io.StringIO()

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fiducial_engine.dist import Ranks
@@ -47,16 +48,16 @@ class FiniteCheck:
         self._pending.clear()
 
 
-def check_logits(logits_NL: Tensor, tables: Tables, rows_N: Rows, checkpoint: str) -> None:
-    """Look at the logits of ascending rows, in host memory, before anything is computed from them.
+def check_outputs(is_finite_N: NDArray[np.bool_], tables: Tables, rows_N: Rows, checkpoint: str) -> None:
+    """Look at whether the outputs of ascending rows are finite, before anything is computed from them.
 
     Args:
-        checkpoint: whose logits they are, for the message.
+        checkpoint: whose outputs they are, for the message.
 
     Raises:
-        UserError: some are not finite, as when fp16 overflows; the cases are named.
+        UserError: some are not, as when fp16 overflows; the cases are named.
     """
-    bad = rows_N[~torch.isfinite(logits_NL).all(1).numpy()]
+    bad = rows_N[~is_finite_N]
     if len(bad) > 0:
         raise UserError(
             f"The network of {checkpoint} gives outputs that are not finite; its cases: {_named(tables, bad)}.\n"

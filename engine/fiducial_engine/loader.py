@@ -1,4 +1,4 @@
-"""Batches ahead of need: threads gather samples from memory-mapped shards into host memory while the device works."""
+"""Batches ahead of need: threads read samples from memory-mapped shards into host memory while the device works."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fiducial_engine.sampling import Rows, Sampler
-from fiducial_engine.shards import ShardSet
 
 # Steps are read in chunks of about this much: handing a batch from thread to thread costs as much as gathering 1 MB.
 _CHUNK_BYTES = 16 << 20
@@ -29,60 +29,77 @@ _THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one forward pass of one rank reads, ascending by row. B samples, L labels."""
+    """What one forward pass of one rank reads, ascending by row. B samples."""
 
-    image_BCHW: Tensor  # Stored dtype, host memory; pinned when the device is a GPU.
-    label_BL: Tensor  # int8: 1, 0, -1 unknown.
+    image: Tensor  # (B, C, …) of the stored type, host memory; pinned when the device is a GPU.
+    target: Tensor  # (B, …): what the task learns from, int8 labels or uint8 masks.
     rows_B: Rows
     positions_B: Rows
 
 
+class Samples(Protocol):
+    """What a task reads for each position of the training sequence."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def image_dtype(self) -> torch.dtype: ...
+
+    @property
+    def target_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def target_dtype(self) -> torch.dtype: ...
+
+    def read(self, rows_B: Rows, positions_B: Rows, image: NDArray[Any], target: NDArray[Any]) -> None:
+        """Fill the memory of B samples, ascending by row. Threads may call it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    image: Tensor
+    target: Tensor
+
+
 def read_batches(
-    shards: ShardSet,
-    labels_NL: NDArray[np.int8],
-    rows_B: Rows,
-    positions_B: Rows,
-    sizes: list[int],
-    *,
-    pin: bool,
-    memory: Tensor | None = None,
-) -> tuple[list[Batch], Tensor]:
-    """Gather samples, with their labels, as batches of the given sizes, ascending by row within each.
+    samples: Samples, rows_B: Rows, positions_B: Rows, sizes: list[int], *, pin: bool, memory: _Memory | None = None
+) -> tuple[list[Batch], _Memory]:
+    """Read samples as batches of the given sizes, ascending by row within each.
 
     Args:
         sizes: of the batches, in the order of `rows_B`; they add up to its length.
-        memory: written to where it has the samples' shape.
+        memory: written to where it has room for as many samples.
 
     Returns:
-        The batches and the memory that holds the pixels of all of them.
+        The batches and the memory that holds all of them.
     """
-    shape = (len(rows_B), *shards.index.sample_shape)
-    if memory is None or memory.shape != shape:
-        dtype = torch.uint8 if shards.dtype == np.uint8 else torch.int16
-        memory = torch.empty(shape, dtype=dtype, pin_memory=pin)
+    num = len(rows_B)
+    if memory is None or len(memory.image) != num:
+        memory = _Memory(
+            torch.empty((num, *samples.image_shape), dtype=samples.image_dtype, pin_memory=pin),
+            torch.empty((num, *samples.target_shape), dtype=samples.target_dtype, pin_memory=pin),
+        )
     order = np.lexsort((rows_B, np.repeat(np.arange(len(sizes)), sizes)))
     rows_B, positions_B = rows_B[order], positions_B[order]
-    label_BL = torch.from_numpy(labels_NL[rows_B])
-    if pin:
-        label_BL = label_BL.pin_memory()
-    pixels = memory.numpy()
+    image, target = memory.image.numpy(), memory.target.numpy()
     batches = []
     for low, high in pairwise(itertools.accumulate([0, *sizes])):
-        shards.gather(rows_B[low:high], pixels[low:high])
-        batches.append(Batch(memory[low:high], label_BL[low:high], rows_B[low:high], positions_B[low:high]))
+        rows, positions = rows_B[low:high], positions_B[low:high]
+        samples.read(rows, positions, image[low:high], target[low:high])
+        batches.append(Batch(memory.image[low:high], memory.target[low:high], rows, positions))
     return batches, memory
 
 
 class Loader:
     """Iterates over steps: this rank's micro-batches of each. Counts the seconds that others waited for them.
 
-    A step's pixels may be overwritten once the next step is asked for.
+    A step's samples may be overwritten once the next step is asked for.
     """
 
     def __init__(
         self,
-        shards: ShardSet,
-        labels_NL: NDArray[np.int8],
+        samples: Samples,
         sampler: Sampler,
         *,
         first_step: int,
@@ -93,7 +110,8 @@ class Loader:
         pin: bool = False,
     ) -> None:
         self.wait_seconds = 0.0
-        sample_bytes = shards.dtype.itemsize * math.prod(shards.index.sample_shape)
+        sample_bytes = samples.image_dtype.itemsize * math.prod(samples.image_shape)
+        sample_bytes += samples.target_dtype.itemsize * math.prod(samples.target_shape)
         step_bytes = sample_bytes * math.ceil(sampler.global_batch / world_size)
         num_steps = max(1, min(_MOST_STEPS, _CHUNK_BYTES // step_bytes))
         self._chunks = [
@@ -102,7 +120,7 @@ class Loader:
         # Memory is used again: the page faults of fresh memory cost as much as gathering. One slot is in use, the
         # others are being filled or wait. Pinned memory is torch's own to use again: only it knows when the device has
         # read it.
-        slots: list[Tensor | None] = [None] * (_CHUNKS_AHEAD + 1)
+        slots: list[_Memory | None] = [None] * (_CHUNKS_AHEAD + 1)
 
         def read(chunk: int) -> list[list[Batch]]:
             positions_of = [sampler.positions(step, rank, world_size) for step in self._chunks[chunk]]
@@ -114,7 +132,7 @@ class Loader:
             ]
             slot = chunk % len(slots)
             rows = sampler.rows_at(positions)
-            batches, memory = read_batches(shards, labels_NL, rows, positions, sizes, pin=pin, memory=slots[slot])
+            batches, memory = read_batches(samples, rows, positions, sizes, pin=pin, memory=slots[slot])
             if not pin:
                 slots[slot] = memory
             return [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from fiducial_engine.device import num_accelerators, num_threads, resolve_device, resolve_precision
+from fiducial_engine.device import memory_bytes, num_accelerators, num_threads, resolve_device, resolve_precision
 from fiducial_engine.entry import run_entry
 from fiducial_engine.strict import load_run_config
 
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> Mapping[str, object]:
         "threads": num_threads(),
         "torch": str(torch.__version__),
         "accelerators": num_accelerators(device),
+        "memory_bytes": memory_bytes(device),
     }
 
 

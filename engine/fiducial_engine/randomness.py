@@ -24,6 +24,9 @@ class Purpose(IntEnum):
     AUGMENT = 3
     DROPOUT = 4
     INITIAL_WEIGHTS = 5
+    CROP = 6
+    ELASTIC = 7
+    NOISE = 8
 
 
 def hashed(seed: int, purpose: Purpose, *keys: ArrayLike) -> NDArray[np.uint64]:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fiducial_engine.config import EngineTask
+from fiducial_engine.config import EngineClassify
 
 Metrics = dict[str, float | None]
 
 
 def validation_metrics(
-    scores_NL: NDArray[np.float64], labels_NL: NDArray[np.int8], task: EngineTask, loss: float | None
+    scores_NL: NDArray[np.float64], labels_NL: NDArray[np.int8], task: EngineClassify, loss: float | None
 ) -> Metrics:
     """Every metric that `train.select` may name, over known labels.
 
@@ -31,6 +31,25 @@ def validation_metrics(
     metrics |= _exclusive(scores_NL, labels_NL, known) if task.exclusive else _multi_label(scores_NL, labels_NL, known)
     metrics["loss"] = loss
     return metrics
+
+
+def dice_metrics(
+    names: list[str], both_NS: NDArray[np.float64], found_NS: NDArray[np.float64], real_NS: NDArray[np.float64]
+) -> Metrics:
+    """Mean Dice of each structure over the cases that have it, `dice_<name>`, and of the structures, `dice_mean`.
+
+    A structure that is missed counts 0; a case without it says nothing about it, found or not.
+
+    Args:
+        both_NS: voxels of N cases and S structures that are found and real; found_NS and real_NS likewise.
+    """
+    metrics: Metrics = {}
+    for s, name in enumerate(names):
+        has = real_NS[:, s] > 0
+        dice = 2 * both_NS[has, s] / (found_NS[has, s] + real_NS[has, s])
+        metrics[f"dice_{name}"] = float(dice.mean()) if len(dice) else None
+    known = [value for value in metrics.values() if value is not None]
+    return {"dice_mean": float(np.mean(known)) if known else None, **metrics}
 
 
 def is_better(metrics: Metrics, best: Metrics, metric: str) -> bool:

@@ -2,7 +2,7 @@
 
 It reads run.json and the shard set, writes events.jsonl, checkpoints and predictions/val.jsonl, and goes on from the
 newest checkpoint when there is one. The test split is never read. Longer than other files on purpose: whoever asks what
-a step does finds all of it here, in order.
+a step does finds all of it here, in order. What tasks do differently is behind tasks/task.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fiducial_engine.augment import augment_batch
 from fiducial_engine.checkpoint import Checkpoints, Progress, Trainee, load_weights
 from fiducial_engine.config import PlateauSchedule, RunConfig
 from fiducial_engine.device import (
@@ -36,8 +35,8 @@ from fiducial_engine.ema import AveragedNetwork
 from fiducial_engine.entry import StopRequest, as_user_error, run_entry
 from fiducial_engine.errors import StoppedError, UserError
 from fiducial_engine.events import EventLog, NoEvents
-from fiducial_engine.finite import FiniteCheck, check_logits
-from fiducial_engine.inference import PART_CODES, logits_of_rows, to_device, write_predictions
+from fiducial_engine.finite import FiniteCheck
+from fiducial_engine.inference import PART_CODES
 from fiducial_engine.loader import Loader
 from fiducial_engine.meter import Meter
 from fiducial_engine.models.network import build_network
@@ -45,11 +44,11 @@ from fiducial_engine.optim import build_optimizer
 from fiducial_engine.randomness import Purpose, torch_seed
 from fiducial_engine.sampling import PartRows, Rows, Sampler
 from fiducial_engine.schedule import lr_factor
-from fiducial_engine.select import is_better, validation_metrics
-from fiducial_engine.shards import ShardSet, Tables, open_data
+from fiducial_engine.select import is_better
 from fiducial_engine.stopwatch import Stopwatch
 from fiducial_engine.strict import load_run_config
-from fiducial_engine.tasks.classify import ClassifyLoss, count_labels, scores
+from fiducial_engine.tasks.registry import TASKS
+from fiducial_engine.tasks.task import Task
 
 
 def main(arguments: list[str]) -> Mapping[str, object]:
@@ -118,9 +117,9 @@ def train(
         UserError: data, model or weights can't be used, or the loss is not finite.
     """
     settings = config.train
-    shards, tables = open_data(config.data, config.task.labels)
-    train_rows = PartRows(tables.part_N, shards.start, PART_CODES["train"])
-    val_rows = PartRows(tables.part_N, shards.start, PART_CODES["val"]).all()
+    task = TASKS[config.task.kind].open(config, device)
+    train_rows = PartRows(task.tables.part_N, task.shard_start, PART_CODES["train"])
+    val_rows = PartRows(task.tables.part_N, task.shard_start, PART_CODES["val"]).all()
     _check_sizes(config, len(train_rows), ranks)
     sampler = Sampler(
         train_rows,
@@ -130,8 +129,7 @@ def train(
         window=settings.shuffle_window,
     )
     total_steps = math.ceil(settings.epochs * len(train_rows) / settings.global_batch - 1e-9)
-    counts = count_labels(tables.labels_NL, train_rows, config.task)
-    loss_of = ClassifyLoss(config.task, settings.loss, counts, device)
+    unlearnable = task.prepare_training(train_rows)
 
     # The network, and what it was when an earlier start was interrupted.
     has_checkpoint = any((run_dir / "checkpoints").glob("step-*"))
@@ -139,7 +137,8 @@ def train(
     network, initial = build_network(config, run_dir, weights="none" if has_checkpoint else config.model.weights)
     if settings.sync_batch_norm:
         network.net = _with_synced_batch_norm(network.net, device)
-    network.to(device).to(memory_format=memory_format(device, settings.precision))
+    num_axes = len(task.samples.image_shape) - 1
+    network.to(device).to(memory_format=memory_format(device, settings.precision, num_axes))
     ema = AveragedNetwork(network, settings.ema) if settings.ema is not None else None
     optimizer = build_optimizer(network, settings.optimizer, settings.lr, device)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
@@ -181,15 +180,14 @@ def train(
         *warnings,
         *initial.warnings,
         *damage,
-        *counts.warnings(config.task.labels),
+        *unlearnable,
         *_split_warnings(len(val_rows)),
     ]:
         events.write("warning", progress.step, message=warning)
 
     validate_after = _validation_steps(settings.validate_every, len(train_rows), settings.global_batch, total_steps)
     loader = Loader(
-        shards,
-        tables.labels_NL,
+        task.samples,
         sampler,
         first_step=progress.step,
         end_step=progress.step if progress.early_stopped else total_steps,
@@ -198,7 +196,7 @@ def train(
         world_size=ranks.size,
         pin=device.type == "cuda",
     )
-    finite = FiniteCheck(tables, ranks)
+    finite = FiniteCheck(task.tables, ranks)
     meter = Meter(settings.global_batch)
     last_saved = time.monotonic()
     stopped = False
@@ -208,7 +206,7 @@ def train(
             meter.begin(loader.wait_seconds)
             # Every rank learns the divisor of the loss, and whether any wants to stop or to save after this step.
             due = ranks.rank == 0 and time.monotonic() - last_saved > 60 * settings.checkpoint_every_minutes
-            known = sum(loss_of.num_known(batch.label_BL) for batch in micro_batches)
+            known = sum(task.num_known(batch.target) for batch in micro_batches)
             agreeing = ranks.sum_on_host([known, stop.is_set, due])
             torch.manual_seed(torch_seed(settings.seed, Purpose.DROPOUT, step, ranks.rank))
             lr = settings.lr * lr_factor(settings.schedule, step, total_steps, progress.plateau_drops)
@@ -220,19 +218,10 @@ def train(
             for number, batch in enumerate(micro_batches, 1):
                 last = number == len(micro_batches)
                 with watch.device("augment"):
-                    stored = to_device(batch.image_BCHW, device, settings.precision)
-                    image = augment_batch(
-                        stored,
-                        batch.positions_B,
-                        config.augment,
-                        config.data.normalization,
-                        settings.seed,
-                        shards.index.preprocess.channel_order,
-                    )
-                    label = batch.label_BL.to(device, non_blocking=device.type == "cuda")
+                    image, target = task.augmented(batch)
                 with without_sync(model, last=last):
                     with watch.device("forward"), autocast(device, settings.precision):
-                        loss_B = loss_of.per_sample(model(image), label)
+                        loss_B = task.loss_per_sample(model(image), target)
                     if number == 1:
                         divisor, stop_asked, save_asked = agreeing.wait()
                     # Ranks' gradients are averaged; the loss is a sum over ranks divided by what is known.
@@ -278,9 +267,7 @@ def train(
             is_best = False
             if validating:
                 with watch.host("validation"):
-                    is_best = _validate(
-                        config, trainee, shards, tables, val_rows, loss_of, device, ranks, progress, events
-                    )
+                    is_best = _validate(config, trainee, task, val_rows, ranks, progress, events)
             if validating or save_asked or stopped:
                 with watch.host("checkpoint"):
                     began = time.monotonic()
@@ -297,19 +284,17 @@ def train(
     if stopped and progress.step < total_steps and not progress.early_stopped:
         return "stopped"
 
-    with watch.host("validation"):
-        _predict_validation(run_dir, config, trainee, shards, tables, val_rows, device, ranks, progress)
+    if task.predicts_validation:
+        with watch.host("validation"):
+            _predict_validation(run_dir, trainee, task, val_rows, ranks, progress)
     return "early_stopped" if progress.early_stopped else "finished"
 
 
 def _validate(
     config: RunConfig,
     trainee: Trainee,
-    shards: ShardSet,
-    tables: Tables,
+    task: Task,
     val_rows: Rows,
-    loss_of: ClassifyLoss,
-    device: torch.device,
     ranks: Ranks,
     progress: Progress,
     events: EventLog,
@@ -318,17 +303,7 @@ def _validate(
     settings, began = config.train, time.monotonic()
     network = trainee.ema.network if trainee.ema is not None else trainee.network
     ranks.broadcast_buffers(network)
-    share = {"rank": ranks.rank, "world_size": ranks.size}
-    mine = logits_of_rows(network, shards, tables, val_rows, device, precision=settings.precision, **share)
-    logits_NL = ranks.gather_strided(mine, len(val_rows))
-    check_logits(logits_NL, tables, val_rows, f"step {progress.step}")
-    if ranks.rank == 0 and len(val_rows) > 0:
-        labels_NL = tables.labels_NL[val_rows]
-        label = torch.from_numpy(labels_NL)
-        known = loss_of.num_known(label)
-        loss = float(loss_of.per_sample(logits_NL.to(device), label.to(device)).cpu().double().sum()) / max(1, known)
-        probabilities = scores(logits_NL.numpy(), config.task)
-        progress.metrics = validation_metrics(probabilities, labels_NL, config.task, loss if known else None)
+    progress.metrics = task.validate(network, val_rows, ranks, settings.precision, f"step {progress.step}")
     progress.metrics = ranks.from_first(progress.metrics)
     # Until a value is defined, the newest checkpoint is the best there is.
     best = {} if progress.best is None else progress.best.metrics
@@ -351,29 +326,14 @@ def _validate(
 
 
 def _predict_validation(
-    run_dir: Path,
-    config: RunConfig,
-    trainee: Trainee,
-    shards: ShardSet,
-    tables: Tables,
-    val_rows: Rows,
-    device: torch.device,
-    ranks: Ranks,
-    progress: Progress,
+    run_dir: Path, trainee: Trainee, task: Task, val_rows: Rows, ranks: Ranks, progress: Progress
 ) -> None:
     """Write predictions/val.jsonl of the best checkpoint, in full float32 as the package will compute."""
     assert progress.best is not None
     exact_float32()
-    network = trainee.network
-    load_weights(run_dir, progress.best, network)
-    mine = logits_of_rows(
-        network, shards, tables, val_rows, device, precision="fp32", rank=ranks.rank, world_size=ranks.size
-    )
-    logits_NL = ranks.gather_strided(mine, len(val_rows))
-    check_logits(logits_NL, tables, val_rows, f"step {progress.best.step}")
-    if ranks.rank == 0:
-        path = run_dir / "predictions" / "val.jsonl"
-        write_predictions(path, tables.cases(val_rows), logits_NL.numpy(), config.task)
+    load_weights(run_dir, progress.best, trainee.network)
+    path = run_dir / "predictions" / "val.jsonl"
+    task.predict(trainee.network, val_rows, ranks, path, f"step {progress.best.step}")
 
 
 def _check_sizes(config: RunConfig, num_train: int, ranks: Ranks) -> None:

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from fiducial_engine.augment import augment_batch
-from fiducial_engine.config import Augment, InputNormalization
+from fiducial_engine.config import ImageAugment, InputNormalization
 
-OFF = Augment(
-    flip_x=0, flip_y=0, rotate90=0, rotate_degrees=0, scale=0, translate=0, crop=1,
+OFF = ImageAugment(
+    kind="image",     flip_x=0, flip_y=0, rotate90=0, rotate_degrees=0, scale=0, translate=0, crop=1,
     brightness=0, contrast=0, saturation=0, hue=0,
 )  # fmt: skip
-ALL = Augment(
-    flip_x=0.5, flip_y=0.5, rotate90=0.5, rotate_degrees=20, scale=0.2, translate=0.1, crop=0.5,
+ALL = ImageAugment(
+    kind="image",     flip_x=0.5, flip_y=0.5, rotate90=0.5, rotate_degrees=20, scale=0.2, translate=0.1, crop=0.5,
     brightness=0.2, contrast=0.2, saturation=0.3, hue=0.1,
 )  # fmt: skip
 UINT8 = InputNormalization(offset=0.0, scale=1 / 255, mean=(0.5,), std=(0.2,))
@@ -25,7 +25,7 @@ def image(*shape: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
 
 
 def augmented(
-    x: torch.Tensor, config: Augment, first: int = 0, normalization: InputNormalization = UINT8
+    x: torch.Tensor, config: ImageAugment, first: int = 0, normalization: InputNormalization = UINT8
 ) -> torch.Tensor:
     return augment_batch(x, np.arange(first, first + len(x)), config, normalization, seed=0)
 
@@ -48,7 +48,7 @@ def test_nothing_on_changes_nothing(dtype: torch.dtype, normalization: InputNorm
 @pytest.mark.parametrize(("key", "axis"), [("flip_x", 3), ("flip_y", 2)])
 def test_a_certain_flip_is_exact(key: str, axis: int) -> None:
     x = image(3, 1, 8, 6)
-    found = augmented(x, dataclasses.replace(OFF, **{key: 1.0}))
+    found = augmented(x, dataclasses.replace(OFF, **{key: 1.0}))  # type: ignore[arg-type]
     assert torch.allclose(found, x.float().flip(axis), atol=1e-3)
 
 

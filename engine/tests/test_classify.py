@@ -3,19 +3,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fiducial_engine.config import BceLoss, CrossEntropyLoss, EngineTask, FocalLoss, Loss
+from fiducial_engine.config import BceLoss, CrossEntropyLoss, EngineClassify, FocalLoss, Loss
 from fiducial_engine.errors import UserError
 from fiducial_engine.sampling import PartRows
-from fiducial_engine.tasks.classify import ClassifyLoss, LabelCounts, count_labels, scores
+from fiducial_engine.tasks.classify_loss import ClassifyLoss, LabelCounts, count_labels, scores
 
-MULTI = EngineTask(kind="classify", labels=("a", "b", "c"), exclusive=False)
-EXCLUSIVE = EngineTask(kind="classify", labels=("a", "b", "c"), exclusive=True)
+MULTI = EngineClassify(kind="classify", labels=("a", "b", "c"), exclusive=False)
+EXCLUSIVE = EngineClassify(kind="classify", labels=("a", "b", "c"), exclusive=True)
 COUNTS = LabelCounts(np.array([10, 1, 0]), np.array([20, 2000, 5]))
 BCE = BceLoss(kind="bce", pos_weight="none")
 CE = CrossEntropyLoss(kind="cross_entropy", class_weight="none", label_smoothing=0.0)
 
 
-def loss(task: EngineTask, config: Loss) -> ClassifyLoss:
+def loss(task: EngineClassify, config: Loss) -> ClassifyLoss:
     return ClassifyLoss(task, config, COUNTS, torch.device("cpu"))
 
 
@@ -68,7 +68,7 @@ def test_automatic_class_weight_is_1_on_average_however_rare_a_class_is() -> Non
 
 
 @pytest.mark.parametrize("task", [MULTI, EXCLUSIVE], ids=["multi-label", "exclusive"])
-def test_the_focal_loss_of_a_sure_sample_has_a_gradient_for_any_gamma(task: EngineTask) -> None:
+def test_the_focal_loss_of_a_sure_sample_has_a_gradient_for_any_gamma(task: EngineClassify) -> None:
     logits = torch.tensor([[200.0, -200.0, -200.0], [0.5, -200.0, 200.0]], requires_grad=True)
     label = torch.tensor([[1, 0, 0], [1, -1, -1]], dtype=torch.int8)
     loss(task, FocalLoss(kind="focal", gamma=0.5, alpha=None)).per_sample(logits, label).sum().backward()
@@ -76,7 +76,7 @@ def test_the_focal_loss_of_a_sure_sample_has_a_gradient_for_any_gamma(task: Engi
 
 
 @pytest.mark.parametrize("task", [MULTI, EXCLUSIVE], ids=["multi-label", "exclusive"])
-def test_focal_loss_with_gamma_0_is_cross_entropy(task: EngineTask) -> None:
+def test_focal_loss_with_gamma_0_is_cross_entropy(task: EngineClassify) -> None:
     logits = torch.randn(5, 3)
     label = F.one_hot(torch.tensor([0, 1, 2, 1, 0]), 3).to(torch.int8)
     focal = loss(task, FocalLoss(kind="focal", gamma=0.0, alpha=None)).per_sample(logits, label)
@@ -95,7 +95,7 @@ def test_focal_loss_with_gamma_0_is_cross_entropy(task: EngineTask) -> None:
         (EXCLUSIVE, FocalLoss(kind="focal", gamma=2.0, alpha=0.25), "alpha"),
     ],
 )
-def test_a_loss_that_does_not_fit_the_task_is_refused(task: EngineTask, config: Loss, message: str) -> None:
+def test_a_loss_that_does_not_fit_the_task_is_refused(task: EngineClassify, config: Loss, message: str) -> None:
     with pytest.raises(UserError, match=message):
         loss(task, config)
 

@@ -7,7 +7,7 @@ from fiducial_engine.models.network import Network, Normalize
 from fiducial_engine.optim import build_optimizer, parameter_groups
 
 CPU = torch.device("cpu")
-NORMALIZE = Normalize(InputNormalization(offset=0.0, scale=1 / 255, mean=(0.5,), std=(0.2,)))
+NORMALIZE = Normalize(InputNormalization(offset=0.0, scale=1 / 255, mean=(0.5,), std=(0.2,)), num_axes=2)
 
 
 def test_norms_biases_and_embeddings_are_not_decayed() -> None:

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from fiducial_engine.config import EngineTask
+from fiducial_engine.config import EngineClassify
 from fiducial_engine.select import is_better, validation_metrics
 
-MULTI = EngineTask(kind="classify", labels=("a", "b"), exclusive=False)
-EXCLUSIVE = EngineTask(kind="classify", labels=("a", "b", "c"), exclusive=True)
+MULTI = EngineClassify(kind="classify", labels=("a", "b"), exclusive=False)
+EXCLUSIVE = EngineClassify(kind="classify", labels=("a", "b", "c"), exclusive=True)
 
 
 def test_means_are_over_known_labels_with_both_classes() -> None:
@@ -39,7 +39,7 @@ def test_exclusive_classes_are_decided_by_the_likeliest() -> None:
 def test_decisions_at_one_half_give_f1_and_balanced_accuracy() -> None:
     scores = np.array([[0.9], [0.6], [0.4], [0.2]])
     labels = np.array([[1], [0], [1], [0]], dtype=np.int8)
-    one = EngineTask(kind="classify", labels=("a",), exclusive=False)
+    one = EngineClassify(kind="classify", labels=("a",), exclusive=False)
     found = validation_metrics(scores, labels, one, loss=0.3)
     assert (found["f1_mean"], found["balanced_accuracy"], found["accuracy"]) == (0.5, 0.5, 0.5)
 

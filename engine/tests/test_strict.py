@@ -5,6 +5,7 @@ import pytest
 
 from fiducial_engine.config import (
     CheckpointPointer,
+    EngineImages,
     LabelsTable,
     RunConfig,
     RunEvent,
@@ -48,6 +49,7 @@ def test_an_invalid_example_is_refused_naming_every_mistake(kind: str, path: Pat
 def test_whole_numbers_become_floats_where_a_float_is_expected() -> None:
     config = parse(RunConfig, json.loads((EXAMPLES / "run/valid/timm.json").read_text()), "timm.json")
     assert isinstance(config.train.epochs, float)
+    assert isinstance(config.data, EngineImages)
     assert config.data.sample_shape == (1, 96, 80)
 
 

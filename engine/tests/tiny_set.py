@@ -57,18 +57,26 @@ def make_set(
         data = (folder / file).read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         entries.append({"file": file, "num_cases": len(rows), "bytes": len(data), "sha256": digest})
-    _write_tables(folder / "tables", labels, truth_NL, part_N)
+    write_tables(folder / "tables", labels, truth_NL, part_N)
     preprocess = {
         **{"kind": "image", "size": [height, width], "channels": channels, "fit": "squash", "resample": "bilinear"},
         **{"antialias": True, "pad_value": 0, "window": None, "exif_orientation": True, "flip": []},
         **{"channel_order": "rgb", "stain": None, "dtype": dtype},
     }
     index = {
-        **{"format": 1, "set_id": SET_ID, "preprocess": preprocess, "code_version": 1, "num_cases": num},
+        **{
+            "kind": "images",
+            "format": 1,
+            "set_id": SET_ID,
+            "preprocess": preprocess,
+            "code_version": 1,
+            "num_cases": num,
+        },
         **{"sample_shape": list(shape), "dtype": dtype, "shards": entries},
     }
     (folder / "index.json").write_text(json.dumps(index))
     return {
+        "kind": "images",
         "shard_set": str(folder),
         **{"set_id": SET_ID, "labels_id": LABELS_ID, "split_id": SPLIT_ID},
         "sample_shape": list(shape),
@@ -82,7 +90,7 @@ def _normalization(dtype: str, channels: int) -> dict[str, Any]:
     return {"offset": offset, "scale": scale, "mean": [0.45] * channels, "std": [0.15] * channels}
 
 
-def _write_tables(tables: Path, labels: tuple[str, ...], truth_NL: NDArray[np.int8], part_N: NDArray[np.uint8]) -> None:
+def write_tables(tables: Path, labels: tuple[str, ...], truth_NL: NDArray[np.int8], part_N: NDArray[np.uint8]) -> None:
     num = len(truth_NL)
     folder = tables / f"labels-{LABELS_ID[:12]}"
     folder.mkdir(parents=True)
@@ -113,13 +121,14 @@ def _write_tables(tables: Path, labels: tuple[str, ...], truth_NL: NDArray[np.in
 MLP: dict[str, Any] = {"family": "mlp", "hidden": [16], "dropout": 0.1, "weights": "none"}
 
 
-def make_run(run_dir: Path, data: dict[str, Any], **changes: Any) -> Path:
+def make_run(run_dir: Path, data: dict[str, Any], *, example: Path = EXAMPLE, **changes: Any) -> Path:
     """Write run.json and lock.json. `changes` name keys by path, `train__lr=0.1`; the rest is the shared example's."""
-    config = json.loads(EXAMPLE.read_text())
+    config = json.loads(example.read_text())
     config["data"] = data
     config["model"] = copy.deepcopy(MLP)
     labels = json.loads((Path(data["shard_set"]) / "tables" / f"labels-{LABELS_ID[:12]}" / "labels.json").read_text())
-    config["task"]["labels"] = labels["labels"]
+    if config["task"]["kind"] == "classify":
+        config["task"]["labels"] = labels["labels"]
     config["train"] |= {"epochs": 2, "global_batch": 8, "lr": 0.01}
     for path, value in changes.items():
         *keys, last = path.split("__")

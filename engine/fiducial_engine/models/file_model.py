@@ -14,7 +14,7 @@ from fiducial_engine.shards import file_sha256
 
 
 def build(config: FileModel, spec: NetworkSpec) -> nn.Module:
-    """Call `name(in_channels=…, num_outputs=…, size=[y, x], **args)` of the file.
+    """Call `name(in_channels=…, num_outputs=…, size=[y, x] or [z, y, x], **args)` of the file.
 
     Raises:
         UserError: the copy was changed, can't be imported, lacks the name, or fails.

@@ -31,13 +31,14 @@ def build(config: TimmModel, spec: NetworkSpec) -> nn.Module:
         near = difflib.get_close_matches(kind, timm.list_models(), n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UserError(f"model.kind: timm {timm.__version__} has no model {kind!r}{hint}")
+    height, width = spec.size
     if weights == "none":
-        return _create(timm, kind, _arguments(timm, kind, config, spec), spec.size)
+        return _create(timm, kind, _arguments(timm, kind, config, spec), (height, width))
     file = _weights_file(timm, kind, weights)
     arguments = _arguments(timm, kind, config, spec)
     arguments |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file)}}
     try:
-        network = _create(timm, kind, arguments, spec.size)
+        network = _create(timm, kind, arguments, (height, width))
     except (RuntimeError, KeyError) as cause:
         raise UserError(f"model.weights: {file} does not fit {kind}.\n  {cause}") from cause
     spec.loaded.append(file)

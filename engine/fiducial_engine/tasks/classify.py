@@ -1,169 +1,159 @@
-"""Classification: multi-label with a sigmoid per label, or exclusive classes with a softmax.
+"""Classification of images, or of volumes of one size: their labels, their augmentation, what is measured and written.
 
-B samples, L labels. A label is 1, 0, or -1 for unknown. The loss of a step is the sum over the known labels of its
-global batch divided by their number: a multi-label loss counts (sample, label) pairs, a loss over exclusive classes
-counts samples. Unknown ones contribute nothing.
+B samples, N cases, L labels. A label is 1, 0, or -1 for unknown.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from fiducial_engine.config import BceLoss, CrossEntropyLoss, EngineTask, FocalLoss, Loss
+from fiducial_engine.augment import augment_batch
+from fiducial_engine.augment_volumes import augment_volumes
+from fiducial_engine.config import EngineClassify, EngineImages, EngineVolumes, ImageAugment, RunConfig
+from fiducial_engine.crops import torch_dtype
+from fiducial_engine.dist import Ranks
 from fiducial_engine.errors import UserError
-from fiducial_engine.sampling import PartRows
-
-_MOST_POS_WEIGHT = 100.0
-_MOST_CLASS_WEIGHT = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class LabelCounts:
-    """Over the training split, per label: int64 (L,)."""
-
-    positive_L: NDArray[np.int64]
-    negative_L: NDArray[np.int64]
-
-    def warnings(self, labels: tuple[str, ...]) -> list[str]:
-        """One line for each label that training can't learn."""
-        lines = []
-        for name, positive, negative in zip(labels, self.positive_L, self.negative_L, strict=True):
-            if positive + negative == 0:
-                lines.append(f"Label {name}: unknown in every training case; it is not learned.")
-            elif positive == 0 or negative == 0:
-                only = "negative" if positive == 0 else "positive"
-                lines.append(f"Label {name}: every known training case is {only}; it can't be learned.")
-        return lines
+from fiducial_engine.finite import check_outputs
+from fiducial_engine.inference import logits_of_rows, to_device, write_scores
+from fiducial_engine.loader import Batch
+from fiducial_engine.open_data import open_images, open_volumes
+from fiducial_engine.sampling import PartRows, Rows
+from fiducial_engine.select import Metrics, validation_metrics
+from fiducial_engine.shards import ShardSet
+from fiducial_engine.tasks.classify_loss import ClassifyLoss, count_labels, scores
+from fiducial_engine.tasks.task import Shapes
+from fiducial_engine.volumes import VolumeSet
 
 
-def count_labels(labels_NL: NDArray[np.int8], rows: PartRows, task: EngineTask) -> LabelCounts:
-    """Count positives and negatives over a part, shard by shard.
+def network_shapes(config: RunConfig) -> Shapes:
+    """A whole image or volume → one logit a label.
 
     Raises:
-        UserError: a case of an exclusive task has no class or several.
+        UserError: volumes have no common size.
     """
-    positive = np.zeros(len(task.labels), np.int64)
-    negative = np.zeros(len(task.labels), np.int64)
-    for shard in range(len(rows.count_per_shard)):
-        label = labels_NL[rows.of_shard(shard)]
-        positive += (label == 1).sum(0)
-        negative += (label == 0).sum(0)
-        known = (label >= 0).all(1)
-        if task.exclusive and np.any((label[known] == 1).sum(1) != 1):
-            raise UserError("task.exclusive: a training case has no class or several.\n  do: prepare the labels again.")
-    return LabelCounts(positive, negative)
+    assert isinstance(config.task, EngineClassify)
+    return Shapes(_sample_shape(config.data), (len(config.task.labels),))
 
 
-class ClassifyLoss:
-    """The loss of each sample, and how many labels count in the divisor."""
+class Classify:
+    """As Task says."""
 
-    def __init__(self, task: EngineTask, loss: Loss, counts: LabelCounts, device: torch.device) -> None:
+    predicts_validation = True
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
         """
         Raises:
-            UserError: the loss does not fit the task, or a list of weights does not fit its labels.
+            UserError: the data are missing, damaged, or not those of the run.
         """
-        self._loss = loss
-        self._exclusive = task.exclusive
-        self._weight_L: Tensor | None = None
-        if isinstance(loss, BceLoss):
-            if task.exclusive:
-                raise UserError("train.loss: bce is for labels that do not exclude each other; use cross_entropy.")
-            auto = np.clip(counts.negative_L / np.maximum(counts.positive_L, 1), 0, _MOST_POS_WEIGHT)
-            self._weight_L = _weights("train.loss.pos_weight", loss.pos_weight, auto, task, device)
-        elif isinstance(loss, CrossEntropyLoss):
-            if not task.exclusive:
-                raise UserError("train.loss: cross_entropy is for exclusive labels; use bce, or task.exclusive: true.")
-            total, num_classes = counts.positive_L.sum(), len(task.labels)
-            auto = np.clip(total / (num_classes * np.maximum(counts.positive_L, 1)), 0, _MOST_CLASS_WEIGHT)
-            self._weight_L = _weights("train.loss.class_weight", loss.class_weight, auto, task, device)
-        elif loss.alpha is not None and task.exclusive:
-            raise UserError("train.loss.alpha: weighs positives against negatives; exclusive labels have none.")
-
-    def num_known(self, label_BL: Tensor) -> int:
-        """What this batch adds to the divisor."""
-        known = label_BL >= 0
-        return int((known.all(1) if self._exclusive else known).sum())
-
-    def per_sample(self, logits_BL: Tensor, label_BL: Tensor) -> Tensor:
-        """Float32 (B,): each sample's loss summed over its known labels."""
-        logits_BL = logits_BL.float()
-        if self._exclusive:
-            return self._exclusive_loss(logits_BL, label_BL)
-        known_BL = label_BL >= 0
-        target_BL = label_BL.clamp(min=0).to(logits_BL.dtype)
-        if isinstance(self._loss, FocalLoss):
-            loss_BL = _focal(logits_BL, target_BL, self._loss)
+        assert isinstance(config.task, EngineClassify)
+        self._config = config
+        self._task = config.task
+        self._device = device
+        shards: ShardSet | VolumeSet
+        if isinstance(config.data, EngineImages):
+            shards, self.tables = open_images(config.data, config.task.labels)
+            self._channel_order = shards.index.preprocess.channel_order
         else:
-            loss_BL = F.binary_cross_entropy_with_logits(
-                logits_BL, target_BL, reduction="none", pos_weight=self._weight_L
+            shards, self.tables = open_volumes(config.data, config.task.labels)
+        self.shard_start = shards.start
+        self.samples = LabelledSamples(shards, self.tables.labels_NL, _sample_shape(config.data))
+        self._loss: ClassifyLoss | None = None
+
+    def prepare_training(self, train_rows: PartRows) -> list[str]:
+        counts = count_labels(self.tables.labels_NL, train_rows, self._task)
+        self._loss = ClassifyLoss(self._task, self._config.train.loss, counts, self._device)
+        return counts.warnings(self._task.labels)
+
+    def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        config = self._config
+        settings, normalization = config.train, config.data.normalization
+        stored = to_device(batch.image, self._device, settings.precision)
+        label_BL = batch.target.to(self._device, non_blocking=self._device.type == "cuda")
+        if isinstance(config.augment, ImageAugment):
+            image = augment_batch(
+                stored, batch.positions_B, config.augment, normalization, settings.seed, self._channel_order
             )
-        return loss_BL.masked_fill(~known_BL, 0).sum(1)
+            return image, label_BL
+        assert isinstance(config.data, EngineVolumes)
+        image, _ = augment_volumes(
+            *(stored, None, batch.positions_B, config.augment, normalization, settings.seed),
+            patch=_size(config.data),
+            spacing_mm=config.data.spacing_mm,
+        )
+        return image, label_BL
 
-    def _exclusive_loss(self, logits_BL: Tensor, label_BL: Tensor) -> Tensor:
-        known_B = (label_BL >= 0).all(1)
-        target_B = label_BL.argmax(1)
-        if isinstance(self._loss, FocalLoss):
-            log_p_B = F.log_softmax(logits_BL, 1).gather(1, target_B[:, None])[:, 0]
-            loss_B = -(_doubt(log_p_B.exp()) ** self._loss.gamma) * log_p_B
-        else:
-            assert isinstance(self._loss, CrossEntropyLoss)
-            loss_B = F.cross_entropy(
-                logits_BL,
-                target_B,
-                weight=self._weight_L,
-                reduction="none",
-                label_smoothing=self._loss.label_smoothing,
-            )
-        return loss_B.masked_fill(~known_B, 0)
+    def num_known(self, target: Tensor) -> int:
+        assert self._loss is not None
+        return self._loss.num_known(target)
 
+    def loss_per_sample(self, outputs: Any, target: Tensor) -> Tensor:
+        assert self._loss is not None
+        return self._loss.per_sample(outputs, target)
 
-def scores(logits_NL: NDArray[np.float32], task: EngineTask) -> NDArray[np.float64]:
-    """Probabilities in float64: softmax of exclusive labels, else a sigmoid each."""
-    z = logits_NL.astype(np.float64)
-    if task.exclusive:
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        exclusive: NDArray[np.float64] = e / e.sum(axis=1, keepdims=True)
-        return exclusive
-    # Both branches avoid overflow, and agree at 0.
-    small = np.exp(-np.abs(z))
-    each: NDArray[np.float64] = np.where(z >= 0, 1 / (1 + small), small / (1 + small))
-    return each
+    def validate(self, network: nn.Module, rows_N: Rows, ranks: Ranks, precision: str, where: str) -> Metrics:
+        logits_NL = self._logits(network, rows_N, ranks, precision, where)
+        if ranks.rank > 0 or len(rows_N) == 0:
+            return {}
+        labels_NL = self.tables.labels_NL[rows_N]
+        label = torch.from_numpy(labels_NL)
+        known = self.num_known(label)
+        loss_N = self.loss_per_sample(logits_NL.to(self._device), label.to(self._device))
+        loss = float(loss_N.cpu().double().sum()) / known if known else None
+        return validation_metrics(scores(logits_NL.numpy(), self._task), labels_NL, self._task, loss)
 
+    def predict(
+        self, network: nn.Module, rows_N: Rows, ranks: Ranks, out: Path, where: str, *, mirror: tuple[int, ...] = ()
+    ) -> int:
+        """One `Prediction` a line of the file `out`.
 
-def _weights(
-    key: str,
-    asked: str | tuple[float, ...],
-    auto: NDArray[np.float64],
-    task: EngineTask,
-    device: torch.device,
-) -> Tensor | None:
-    if asked == "none":
-        return None
-    values = auto if asked == "auto" else np.asarray(asked, dtype=np.float64)
-    if len(values) != len(task.labels):
-        raise UserError(f"{key}: {len(values)} weights for {len(task.labels)} labels.")
-    if not all(math.isfinite(v) and v >= 0 for v in values):
-        raise UserError(f"{key}: weights must be finite and not negative; found {list(values)}.")
-    return torch.tensor(values, dtype=torch.float32, device=device)
+        Raises:
+            UserError: axes to mirror are named.
+        """
+        if mirror:
+            raise UserError("--mirror is for segmentation.")
+        logits_NL = self._logits(network, rows_N, ranks, "fp32", where)
+        if ranks.rank == 0:
+            write_scores(out, self.tables.cases(rows_N), logits_NL.numpy(), self._task)
+        return len(rows_N)
 
-
-def _focal(logits_BL: Tensor, target_BL: Tensor, loss: FocalLoss) -> Tensor:
-    """Lin et al., Focal Loss for Dense Object Detection, ICCV 2017."""
-    bce = F.binary_cross_entropy_with_logits(logits_BL, target_BL, reduction="none")
-    p_true = torch.exp(-bce)
-    weighed = _doubt(p_true) ** loss.gamma * bce
-    if loss.alpha is None:
-        return weighed
-    return weighed * (loss.alpha * target_BL + (1 - loss.alpha) * (1 - target_BL))
+    def _logits(self, network: nn.Module, rows_N: Rows, ranks: Ranks, precision: str, where: str) -> Tensor:
+        mine = logits_of_rows(
+            network, self.samples, rows_N[ranks.rank :: ranks.size], self._device, precision, len(self._task.labels)
+        )
+        logits_NL = ranks.gather_strided(mine, len(rows_N))
+        check_outputs(torch.isfinite(logits_NL).all(1).numpy(), self.tables, rows_N, where)
+        return logits_NL
 
 
-def _doubt(p: Tensor) -> Tensor:
-    """1 - p, never quite 0, where a power below 1 has no gradient: a sure sample's would not be a number."""
-    return (1 - p).clamp(min=1e-7)
+class LabelledSamples:
+    """What the loader reads for classification: whole samples and their labels."""
+
+    def __init__(
+        self, shards: ShardSet | VolumeSet, labels_NL: NDArray[np.int8], sample_shape: tuple[int, ...]
+    ) -> None:
+        self._shards = shards
+        self._labels_NL = labels_NL
+        self.image_shape = sample_shape
+        self.image_dtype = torch_dtype(shards.dtype)
+        self.target_shape: tuple[int, ...] = labels_NL.shape[1:]
+        self.target_dtype = torch.int8
+
+    def read(self, rows_B: Rows, positions_B: Rows, image: NDArray[Any], target: NDArray[Any]) -> None:
+        self._shards.gather(rows_B, image)
+        target[...] = self._labels_NL[rows_B]
+
+
+def _sample_shape(data: EngineImages | EngineVolumes) -> tuple[int, ...]:
+    return data.sample_shape if isinstance(data, EngineImages) else (data.channels, *_size(data))
+
+
+def _size(data: EngineVolumes) -> tuple[int, int, int]:
+    if data.size is None:
+        raise UserError("task.kind: classify needs volumes of one size.\n  do: set prepare.size to [z, y, x].")
+    return data.size
