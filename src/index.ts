@@ -1,5 +1,6 @@
 import type { LoadedPackage, LoadOptions } from './package/load.ts'
 import type { Evaluation } from './schema/evaluation.ts'
+import type { SegmentEvaluation } from './schema/evaluation_segment.ts'
 import type {
   InitResult,
   InspectResult,
@@ -10,6 +11,7 @@ import type {
   TrainResult,
 } from './schema/results.ts'
 import type { EvaluateOptions, EvaluateTarget } from './verbs/evaluate.ts'
+import type { EvaluateMasksOptions, MaskFolders } from './verbs/evaluate_masks.ts'
 import type { InitOptions } from './verbs/init.ts'
 import type { InspectOptions } from './verbs/inspect.ts'
 import { type Io, quietIo } from './verbs/io.ts'
@@ -27,6 +29,7 @@ import type { TrainOptions } from './verbs/train.ts'
 export { AttentionError, SchemaError, StoppedError, UserError } from './schema/errors.ts'
 export { type Io, quietIo } from './verbs/io.ts'
 export type {
+  EvaluateMasksOptions,
   EvaluateOptions,
   EvaluateTarget,
   Evaluation,
@@ -37,6 +40,7 @@ export type {
   LoadedPackage,
   LoadedRecipe,
   LoadOptions,
+  MaskFolders,
   PackageOnnxOptions,
   PackageResult,
   PackageRunOptions,
@@ -45,6 +49,7 @@ export type {
   PrepareResult,
   PrepareVerbOptions,
   RunResult,
+  SegmentEvaluation,
   ServeOptions,
   ServeReady,
   TrainOptions,
@@ -109,6 +114,15 @@ export async function evaluate(
   io: Io = quietIo(),
 ): Promise<Evaluation> {
   return (await import('./verbs/evaluate.ts')).evaluate(target, options, io)
+}
+
+/** Metrics with intervals of a folder of masks against another. */
+export async function evaluateMasks(
+  folders: MaskFolders,
+  options: EvaluateMasksOptions,
+  io: Io = quietIo(),
+): Promise<SegmentEvaluation> {
+  return (await import('./verbs/evaluate_masks.ts')).evaluateMasks(folders, options, io)
 }
 
 /** Exports a finished run as a certified model package. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import type { ZodObject } from 'zod'
 import { Evaluation } from '../schema/evaluation.ts'
+import { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import * as results from '../schema/results.ts'
 import { commands } from './registry.ts'
 
@@ -19,6 +20,7 @@ const printed: Record<string, ZodObject> = {
   prepare: results.PrepareResult,
   train: results.TrainResult,
   evaluate: Evaluation,
+  'evaluate masks': SegmentEvaluation,
   package: results.PackageResult,
   predict: results.PredictResult,
   serve: results.ServeReady,
@@ -69,6 +71,13 @@ for (const { name, cmd } of Object.values(commands).flatMap((make) => leaves(mak
     assert.match(section(name), new RegExp(`^\\./fiducial ${name}( |$)`, 'm'))
   })
 }
+
+test('docs/cli.md says what evaluate prints of masks', () => {
+  assert.deepEqual(
+    documentedKeys(section('evaluate masks')).toSorted(),
+    Object.keys(SegmentEvaluation.shape).toSorted(),
+  )
+})
 
 test('docs/cli.md has no section for a verb that does not exist', () => {
   const titles = [...text.matchAll(/^#{2,3} ([a-z ]+)$/gm)].map((m) => m[1]!)

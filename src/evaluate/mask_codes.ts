@@ -65,7 +65,9 @@ function maskValues(mask: ArrayLike<number>): Set<number> {
     if (value === last) continue
     if (!found.has(value)) {
       if (!Number.isInteger(value))
-        throw new MetricError(`A voxel is ${value}; a mask has whole numbers only.`)
+        throw new MetricError(
+          `A voxel is ${value}; a mask has whole numbers only.\n  do: write the number of each voxel's label, not a probability.`,
+        )
       found.add(value)
       if (found.size > MOST_VALUES + 1) throw tooMany(found.size)
     }

@@ -76,7 +76,7 @@ export async function evaluateTables(
 }
 
 /** The recipe's `evaluate`, by its defaults and `--set evaluate.…`. */
-function evaluateConfig(overrides: readonly string[]): EvaluateConfig {
+export function evaluateConfig(overrides: readonly string[]): EvaluateConfig {
   let value: unknown = {}
   for (const override of overrides) value = applyOverride(value, override)
   return parse(z.strictObject({ evaluate: EvaluateConfig.prefault({}) }), value, '--set').evaluate

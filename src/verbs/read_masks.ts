@@ -1,0 +1,107 @@
+import type { MaskPair } from '../evaluate/measure_masks.ts'
+import { apply, voxelSizes } from '../imaging/geometry/affine.ts'
+import { ImageError } from '../imaging/image_error.ts'
+import { readNifti } from '../imaging/nifti/read.ts'
+import type { Affine, Triple, Volume } from '../imaging/volume.ts'
+import { readBytes } from '../storage/local.ts'
+
+/** Volumes of one case on one grid. */
+export interface MaskVolumes {
+  prediction: Volume
+  reference: Volume
+}
+
+/** Corners of the two grids may lie this share of a voxel apart: NIfTI keeps 32 bits, and qforms less than that. */
+const MOST_SHIFT = 0.01
+/** Cosine of axes that still count as at right angles. */
+const MOST_SHEAR = 1e-3
+
+/**
+ * A predicted and a reference mask, which must lie on the same grid.
+ *
+ * @throws {ImageError} for a file that is no mask in NIfTI, or grids that differ, with the numbers
+ */
+export async function readMaskVolumes(files: {
+  prediction: string
+  reference: string
+}): Promise<MaskVolumes> {
+  const [prediction, reference] = [await readMask(files.prediction), await readMask(files.reference)]
+  requireSameGrid(prediction, reference)
+  return { prediction, reference }
+}
+
+/**
+ * What `measureMasks` takes of two masks on one grid.
+ *
+ * @throws {ImageError} where the grid's axes are not at right angles, so that it has no spacing
+ */
+export function maskPairOf({ prediction, reference }: MaskVolumes): MaskPair {
+  const { affine } = reference
+  const spacing_mm = voxelSizes(affine)
+  for (const [a, b] of [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const) {
+    const dot = [0, 4, 8].reduce((sum, row) => sum + affine[row + a]! * affine[row + b]!, 0)
+    if (Math.abs(dot) > MOST_SHEAR * spacing_mm[a]! * spacing_mm[b]!)
+      throw new ImageError(
+        'The axes of its grid are not at right angles, so distances between voxels are not what the spacing says.',
+        'resample prediction and reference onto a grid with right angles.',
+      )
+  }
+  return { prediction: prediction.data, reference: reference.data, shape: reference.shape, spacing_mm }
+}
+
+async function readMask(path: string): Promise<Volume> {
+  const volume = await readNifti(await readBytes(path))
+  if (volume.channels === 1) return volume
+  throw new ImageError(
+    `The mask has ${volume.channels} channels.`,
+    'write one mask a case, each voxel with the number of its label.',
+  )
+}
+
+function requireSameGrid(prediction: Volume, reference: Volume): void {
+  const same = 'predict on the grid of the reference, or resample one of them onto the grid of the other.'
+  const [p, r] = [prediction.shape, reference.shape]
+  if (p.some((n, axis) => n !== r[axis]))
+    throw new ImageError(
+      `The prediction has ${p.join(' × ')} voxels, the reference ${r.join(' × ')} (z, y, x).`,
+      same,
+    )
+  const shift = largestShift(prediction.affine, reference.affine, r)
+  if (shift <= MOST_SHIFT * Math.min(...voxelSizes(reference.affine))) return
+  throw new ImageError(
+    `Prediction and reference lie up to ${shift.toPrecision(3)} mm apart in the patient: their affines differ.\n` +
+      `  prediction: ${describe(prediction.affine)}\n  reference:  ${describe(reference.affine)}`,
+    same,
+  )
+}
+
+/** mm between the same corners of two grids, where it is most. */
+function largestShift(a: Affine, b: Affine, shape: Triple): number {
+  let most = 0
+  for (let corner = 0; corner < 8; corner++) {
+    const index: Triple = [
+      corner & 1 ? shape[0] - 1 : 0,
+      corner & 2 ? shape[1] - 1 : 0,
+      corner & 4 ? shape[2] - 1 : 0,
+    ]
+    const [p, q] = [apply(a, index), apply(b, index)]
+    most = Math.max(most, Math.hypot(...p.map((mm, axis) => mm - q[axis]!)))
+  }
+  return most
+}
+
+/** The rows of an affine, without the last. */
+const describe = (affine: Affine): string =>
+  [0, 4, 8]
+    .map(
+      (row) =>
+        `[${affine
+          .slice(row, row + 4)
+          .map((value) => Number(value.toPrecision(6)))
+          .join(', ')}]`,
+    )
+    .join(' ')
