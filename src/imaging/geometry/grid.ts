@@ -82,7 +82,7 @@ function respacedGrid(source: Grid, spacing_mm: Triple): Grid {
     k % 4 < 3 && k < 12 ? (value / old[k % 4]!) * size[k % 4]! : value,
   )
   const extents = shearedExtents(source, size)
-  const shape = extents.map(({ extent }) => Math.max(1, roundHalfEven(extent + 1))) as [
+  const shape = extents.map(({ extent }) => Math.max(1, roundHalfEven(extent + 1, 1e-10))) as [
     number,
     number,
     number,

@@ -37,7 +37,7 @@ export function axisTaps(
     inside[i] = coordinate >= -0.5 - SLACK && coordinate <= last + 0.5 + SLACK ? 1 : 0
     const within = Math.min(last, Math.max(0, coordinate))
     if (interpolation === 'nearest') {
-      indices[i] = roundHalfEven(within)
+      indices[i] = roundHalfEven(within, 1e-7)
       weights[i] = 1
       continue
     }
@@ -65,10 +65,10 @@ function keys(t: number): number[] {
   return [far(1 + t), near(t), near(1 - t), far(2 - t)]
 }
 
-/** What is within floating point of a half counts as one. */
-export function roundHalfEven(value: number): number {
+/** Halves go to the even neighbour; what is within `slack` of a half counts as one. */
+export function roundHalfEven(value: number, slack: number): number {
   const low = Math.floor(value)
   const rest = value - low
-  if (Math.abs(rest - 0.5) < 1e-7) return low % 2 === 0 ? low : low + 1
+  if (Math.abs(rest - 0.5) < slack) return low % 2 === 0 ? low : low + 1
   return rest < 0.5 ? low : low + 1
 }
