@@ -47,13 +47,13 @@ async function measure(workers: number): Promise<void> {
     name: String(k).padStart(5, '0'),
     cases: Array.from({ length: count }, (_, i) => i)
       .filter((i) => i % shards === k)
-      .map((i) => ({ case_id: `c${i}`, file: `${i}.png` })),
+      .map((i) => ({ case_id: `c${i}`, images: [`${i}.png`] })),
   }))
   const start = performance.now()
   const peak = await makeShards(jobs, {
     folder: join(root, `staging-${workers}`),
     root,
-    spec: plainSpec({ size: [224, 224] }),
+    plan: { preprocess: plainSpec({ size: [224, 224] }), mask_values: null },
     workers,
     signal: new AbortController().signal,
     onProgress: () => {},

@@ -17,6 +17,7 @@ import { unlearnableLabels } from './learnable.ts'
 import { tooManyQuarantined } from './publish.ts'
 import { allowedQuarantined, type PrepareRequest } from './request.ts'
 import { readFingerprint, readIndex, type StoredCase, storedCases } from './shard_set.ts'
+import { writeSourceMap } from './source_map.ts'
 import { assignSplit } from './split.ts'
 import { readLines } from './staging.ts'
 import { normalizationOf, pixelStatistics, type Statistics, volumeNormalization } from './statistics.ts'
@@ -88,6 +89,7 @@ export async function withTables(
     repaired: made.repaired,
   }
   const unlearnable = unlearnableLabels(cases, assigned.parts, task)
+  await writeSourceMap(dir, request.root, cases)
   const fingerprint = await readFingerprint(dir)
   return {
     dir,

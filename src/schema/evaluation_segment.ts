@@ -47,6 +47,16 @@ export const SegmentSubgroup = z.strictObject({
 })
 export type SegmentSubgroup = z.infer<typeof SegmentSubgroup>
 
+/** What is done with a network's outputs besides blending windows. */
+export const MaskInference = z.strictObject({
+  mirror: z
+    .array(z.enum(['z', 'y', 'x']))
+    .describe('Axes along which inputs are mirrored and the results averaged.'),
+  largest_component: z.array(z.string()).describe('Structures of which only the largest piece is kept.'),
+  reasons: z.array(z.string()).describe('What each was chosen by, a line each.'),
+})
+export type MaskInference = z.infer<typeof MaskInference>
+
 /** `evaluation.json` of masks, and what `evaluate --json` prints of them. */
 export const SegmentEvaluation = z.strictObject({
   format: z.literal(1),
@@ -61,6 +71,9 @@ export const SegmentEvaluation = z.strictObject({
       .describe('Name → voxel values; a region has several, and may share them.'),
   }),
   surface_tolerance_mm: z.number(),
+  inference: MaskInference.exactOptional().describe(
+    'Of a run: how its masks come about, fixed on validation.',
+  ),
   metrics: Metrics.describe('Means over labels: dice_mean, surface_dice_mean, hd95_mm_mean.'),
   per_label: z.record(z.string(), StructureEvaluation),
   per_case: z.array(

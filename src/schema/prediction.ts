@@ -12,3 +12,15 @@ export const Prediction = z.strictObject({
   attributes: Attributes,
 })
 export type Prediction = z.infer<typeof Prediction>
+
+/** The same of a segmentation. */
+export const SegmentPrediction = z.strictObject({
+  case_id: z.string(),
+  patient_id: z.string(),
+  mask: z
+    .string()
+    .describe("Beside this file: NIfTI on the grid of the case's own images, as `predict` writes it."),
+  mask_sha256: z.string(),
+  attributes: Attributes,
+})
+export type SegmentPrediction = z.infer<typeof SegmentPrediction>

@@ -69,3 +69,14 @@ export function labelNames(task: Task): string[] {
 export function isExclusive(task: Task): boolean {
   return task.kind === 'classify' ? task.exclusive : task.labels !== undefined
 }
+
+/**
+ * The value that each structure is written with in a mask. Overlapping regions are painted in their order, outermost
+ * first: what no later region shares names a region, so that the mask keeps the data set's own code.
+ */
+export function paintedValues(structures: readonly Structure[]): number[] {
+  return structures.map(({ values }, i) => {
+    const later = new Set(structures.slice(i + 1).flatMap((one) => one.values))
+    return values.find((value) => !later.has(value)) ?? values[0]!
+  })
+}

@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { readPackage } from '../package/read.ts'
 import { type ReportInput, renderReport } from '../report/report.ts'
+import { isSegmentRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
 import { Evaluation } from '../schema/evaluation.ts'
+import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { DryRunResult } from '../schema/results.ts'
 import { writeAtomic } from '../storage/local.ts'
 import type { PredictionFiles } from './evaluate_tables.ts'
@@ -48,6 +50,18 @@ export interface Evaluated {
  * @throws {UserError} for what the user can mend
  */
 export async function evaluate(
+  target: EvaluateTarget,
+  options: EvaluateOptions,
+  io: Io,
+): Promise<Evaluation | SegmentEvaluation> {
+  if (!('run' in target)) return evaluateScores(target, options, io)
+  const run = await readRun(target.run)
+  if (!isSegmentRun(run)) return evaluateScores(target, options, io)
+  return (await import('./evaluate_segment_run.ts')).evaluateSegmentRun(run, options, io)
+}
+
+/** The same of whatever has scores and no masks. */
+export async function evaluateScores(
   target: EvaluateTarget,
   options: EvaluateOptions,
   io: Io,

@@ -10,7 +10,7 @@ import type { Evaluation } from '../schema/evaluation.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult, RunResult, TrainResult } from '../schema/results.ts'
 import { currentEvaluation } from './current_evaluation.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluateScores } from './evaluate.ts'
 import { refuseSharedPatients } from './given_split.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
@@ -63,7 +63,7 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
         const from = { predictions_sha256: sha256, evaluate: loaded.recipe.evaluate }
         return currentEvaluation(trained.run_dir, from)
       },
-      () => evaluate({ run: trained.run_dir }, { split: 'val' }, io),
+      () => evaluateScores({ run: trained.run_dir }, { split: 'val' }, io),
     ),
   )
   const packaged = await stage('package', () =>

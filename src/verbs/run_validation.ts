@@ -4,7 +4,7 @@ import { runEngine } from '../python/engine.ts'
 import type { ImageRun } from '../runs/kinds.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluateScores } from './evaluate.ts'
 import { withTemporaryFolder } from './export_run.ts'
 import type { Io } from './io.ts'
 import type { Validation } from './run_materials.ts'
@@ -31,7 +31,7 @@ export async function validationOf(
     const current = await currentEvaluation(run.dir, from)
     return {
       predictions,
-      evaluation: current ?? (await evaluate({ run: run.dir }, { split: 'val', set }, io)),
+      evaluation: current ?? (await evaluateScores({ run: run.dir }, { split: 'val', set }, io)),
     }
   }
   return withTemporaryFolder(async (dir) => {
