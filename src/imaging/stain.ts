@@ -10,10 +10,7 @@ import { reinhard } from './reinhard.ts'
  *
  * @throws {ImageError} if the file is grey or has more than 8 bits
  */
-export function applyStain(
-  raster: Raster,
-  stain: ImageSpec['stain'],
-): { raster: Raster; notes: string[] } {
+export function applyStain(raster: Raster, stain: ImageSpec['stain']): { raster: Raster; notes: string[] } {
   if (stain === null) return { raster, notes: [] }
   if (raster.channels !== 3)
     throw new ImageError(

@@ -3,7 +3,7 @@ import type { OperatingPoint } from '../schema/evaluation.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import { OnnxSpec } from '../schema/onnx_spec.ts'
 import { parse } from '../schema/parse.ts'
-import type { InputNormalization, ImageSpec } from '../schema/preprocess.ts'
+import type { ImageSpec, InputNormalization } from '../schema/preprocess.ts'
 import type { TensorInfo } from './session.ts'
 
 /** What a graph of another tool reads, once it is known to be one that can be packaged. */

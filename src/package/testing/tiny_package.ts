@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Certificate, ModelPackage } from '../../schema/model_package.ts'
-import { PREPROCESS_CODE_VERSION, type ImageSpec } from '../../schema/preprocess.ts'
+import { type ImageSpec, PREPROCESS_CODE_VERSION } from '../../schema/preprocess.ts'
 import { goldenInputs } from '../golden.ts'
 import { networkInput, runNetwork } from '../infer.ts'
 import { openSession } from '../session.ts'
