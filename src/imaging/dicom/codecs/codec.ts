@@ -13,7 +13,7 @@ export interface DecodedFrame {
 /** Decodes the bytes of one frame. @throws {ImageError} if they are damaged or not what `format` says */
 export type Codec = (bytes: Uint8Array, format: PixelFormat) => DecodedFrame | Promise<DecodedFrame>
 
-/** Loaded when the first file needs them. */
+/** Loaded when the first file needs them. JPEG 2000 and HTJ2K are OpenJPEG; the others are written here. */
 export const CODECS = {
   rle: async () => (await import('./rle.ts')).decodeRle,
   deflated_frame: async () => (await import('./deflated_frame.ts')).decodeDeflatedFrame,

@@ -1,27 +1,37 @@
-import openJpeg from '#openjpeg'
 import type { PixelFormat } from '../pixel_format.ts'
-import { type Codec, type DecodedFrame, statedColour } from './codec.ts'
+import { type DecodedFrame, statedColour } from './codec.ts'
 import { checkSize, damaged } from './damaged.ts'
-import { samplesOf, type WasmDecoder, type WasmFactory, wasmCodec } from './wasm.ts'
+import { type OpenJpegDecoder, withOpenJpeg } from './openjpeg.ts'
 
-/** JPEG 2000 and HTJ2K, by OpenJPEG. */
-export const decodeJpeg2000: Codec = wasmCodec(
-  'JPEG 2000',
-  openJpeg as WasmFactory<{ J2KDecoder: new () => WasmDecoder }>,
-  (module) => new module.J2KDecoder(),
-  decode,
-)
-
-function decode(decoder: WasmDecoder, bytes: Uint8Array, format: PixelFormat): DecodedFrame {
+/** JPEG 2000 and HTJ2K, by OpenJPEG. The codestream's header is read here first: OpenJPEG allocates by it. */
+export async function decodeJpeg2000(bytes: Uint8Array, format: PixelFormat): Promise<DecodedFrame> {
   const header = sizeSegment(bytes)
   checkSize('JPEG 2000', format, header)
-  decoder.getEncodedBuffer(bytes.length).set(bytes)
-  decoder.decode()
-  const info = decoder.getFrameInfo()
-  if (info.height !== header.rows || info.width !== header.columns || info.componentCount !== header.samples)
-    throw damaged('JPEG 2000', 'its codestream is broken')
-  const data = samplesOf('JPEG 2000', decoder, header.precision, format)
+  const data = await withOpenJpeg((decoder) => {
+    decoder.getEncodedBuffer(bytes.length).set(bytes)
+    decoder.decode()
+    const { width, height, componentCount } = decoder.getFrameInfo()
+    if (height !== header.rows || width !== header.columns || componentCount !== header.samples)
+      throw damaged('JPEG 2000', 'its codestream is broken')
+    return samplesOf(decoder, header)
+  })
   return { data, precision: header.precision, colour: statedColour(format) }
+}
+
+/** A copy of what was decoded, in the container that its precision asks for. */
+function samplesOf(
+  decoder: OpenJpegDecoder,
+  { rows, columns, samples, precision }: ReturnType<typeof sizeSegment>,
+): DecodedFrame['data'] {
+  const decoded = decoder.getDecodedBuffer()
+  const sampleBytes = precision <= 8 ? 1 : precision <= 16 ? 2 : 4
+  const expected = rows * columns * samples * sampleBytes
+  if (decoded.length !== expected)
+    throw damaged('JPEG 2000', `it gives ${decoded.length} bytes, where ${expected} belong`)
+  // The copy outlives the decoder, and starts where a typed array may start.
+  const { buffer } = decoded.slice()
+  if (sampleBytes === 1) return new Uint8Array(buffer)
+  return sampleBytes === 2 ? new Uint16Array(buffer) : new Uint32Array(buffer)
 }
 
 /** What the codestream's SIZ segment says. @see ISO/IEC 15444-1, A.5.1 */
