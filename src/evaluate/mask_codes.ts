@@ -6,6 +6,10 @@ type Triple = readonly [number, number, number]
 /** More distinct values than this are an image's, not a mask's. */
 export const MOST_VALUES = 255
 
+/** Places in a volume are counted in 31 bits, steps along an axis in 16. */
+const MOST_VOXELS = 2 ** 31 - 1
+const LONGEST_AXIS = 2 ** 16 - 3
+
 /** Two masks on one grid, each value as a small number. */
 export interface MaskCodes {
   /** Values of both masks but 0, rising; `values[c - 1]` has the code c. Code 0 is background. */
@@ -31,6 +35,10 @@ export function maskCodes(
   shape: Triple,
 ): MaskCodes {
   const size = shape[0] * shape[1] * shape[2]
+  if (Math.max(...shape) > LONGEST_AXIS || (shape[0] + 1) * (shape[1] + 1) * (shape[2] + 1) > MOST_VOXELS)
+    throw new MetricError(
+      `A volume of ${shape.join(' × ')} voxels is too large to measure.\n  do: measure it in parts, or on larger voxels.`,
+    )
   for (const [name, mask] of [
     ['reference', reference],
     ['prediction', prediction],

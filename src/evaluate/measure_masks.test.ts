@@ -98,6 +98,37 @@ test('background around the image changes no metric, but what stands for a dista
   }
 })
 
+test('turning the image over or swapping its axes changes no metric', () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const pair = randomPair(seed)
+    const [Z, Y, X] = pair.shape
+    const reversed = {
+      ...pair,
+      reference: pair.reference.toReversed(),
+      prediction: pair.prediction.toReversed(),
+    }
+    const swap = (mask: Uint8Array) =>
+      Uint8Array.from({ length: mask.length }, (_, i) => {
+        const [x, y, z] = [Math.floor(i / (Y * Z)), Math.floor(i / Z) % Y, i % Z]
+        return mask[(z * Y + y) * X + x]!
+      })
+    const swapped: MaskPair = {
+      reference: swap(pair.reference),
+      prediction: swap(pair.prediction),
+      shape: [X, Y, Z],
+      spacing_mm: [pair.spacing_mm[2], pair.spacing_mm[1], pair.spacing_mm[0]],
+    }
+    const plain = measureMasks(pair, LABELS, 1).per_label
+    for (const turned of [reversed, swapped])
+      for (const [name, metrics] of Object.entries(measureMasks(turned, LABELS, 1).per_label))
+        for (const [key, value] of Object.entries(metrics)) {
+          const was = plain[name]![key as keyof typeof metrics]
+          const isSame = typeof value === 'number' ? Math.abs(value - (was as number)) < 1e-9 : value === was
+          assert.ok(isSame, `seed ${seed}, ${name} ${key}: ${was} became ${value}`)
+        }
+  }
+})
+
 test('a region of several values is measured as one structure, whatever value its voxels have', () => {
   const pair = randomPair(5)
   const merged = (mask: Uint8Array) => mask.map((value) => (value === 0 ? 0 : 1))
@@ -149,6 +180,7 @@ test('what is no mask is refused', () => {
     () => measured({ reference: image, prediction: image, shape: [4, 5, 97] }),
     /this is an image, not a mask of labels/,
   )
+  assert.throws(() => measured({ shape: [1, 2, 70_000] }), /1 × 2 × 70000 voxels is too large/)
   assert.throws(() => measured({ prediction: empty.subarray(1) }), /The prediction has 139 voxels/)
   assert.throws(() => measured({ spacing_mm: [3, 0, 1] }), /three positive lengths/)
 })

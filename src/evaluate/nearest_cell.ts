@@ -1,7 +1,7 @@
 type Triple = readonly [number, number, number]
 
-/** No target in this column. */
-const NONE = 0xffff_ffff
+/** No target in this column. NIfTI-1's axes, of 32767 voxels at most, leave it free. */
+const NONE = 0xffff
 
 /**
  * Exact Euclidean distance in mm from each cell of `from` to the nearest of `to`, on a grid of cells.
@@ -10,6 +10,7 @@ const NONE = 0xffff_ffff
  * y and x by lower envelopes of parabolas. Only lines that are asked about are transformed, so the work grows with the
  * surfaces more than with the volume. O(cells of the grid) at most.
  *
+ * @param grid [z, y, x], below 65535 along z
  * @param from,to cell indices in rising order, x fastest; Infinity where `to` is empty
  * @see Felzenszwalb & Huttenlocher, Theory of Computing 8 (2012) 415–428
  */
@@ -66,7 +67,7 @@ function columnDistances(to: Int32Array, [Z, Y, X]: Triple) {
   }
   const [numY, numX] = [highY - lowY + 1, highX - lowX + 1]
   const plane = numY * numX
-  const steps = new Uint32Array(Z * plane).fill(NONE)
+  const steps = new Uint16Array(Z * plane).fill(NONE)
   for (const cell of to) {
     const x = cell % X
     const row = Math.floor(cell / X)

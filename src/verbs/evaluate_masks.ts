@@ -13,7 +13,7 @@ import { evaluateConfig } from './evaluate_tables.ts'
 import { folderImages } from './folder_images.ts'
 import type { Io } from './io.ts'
 import { type MaskFiles, maskPairs } from './mask_pairs.ts'
-import { maskPairOf, readMaskVolumes } from './read_masks.ts'
+import { type MaskVolumes, maskPairOf, readMaskVolumes } from './read_masks.ts'
 import { segmentFigures } from './segment_figures.ts'
 
 /** Others' segmentations: a folder of predicted masks, one of references, with equal file names. */
@@ -107,7 +107,7 @@ export async function planEvaluateMasks(folders: MaskFolders, out?: string): Pro
 }
 
 /**
- * Each case's metrics; while one is measured the next is read.
+ * Each case's metrics; while one is measured the next is read, unless they are large.
  *
  * @throws {UserError} listing all cases that cannot be measured
  */
@@ -119,12 +119,12 @@ async function measureAll(
 ): Promise<Map<string, MeasuredMasks>> {
   const measured = new Map<string, MeasuredMasks>()
   const mistakes: string[] = []
-  const read = (i: number) => (i < files.length ? settled(readMaskVolumes(files[i]!)) : null)
-  let next = read(0)
+  const read = (i: number) => settled(readMaskVolumes(files[i]!))
+  let next: Promise<Settled<MaskVolumes>> | null = null
   for (const [i, { case_id }] of files.entries()) {
     if (io.signal.aborted) throw new StoppedError('Stopped while measuring masks; nothing was written.')
-    const found = (await next)!
-    next = read(i + 1)
+    const found: Settled<MaskVolumes> = await (next ?? read(i))
+    next = i + 1 < files.length && isSmall(found) ? read(i + 1) : null
     try {
       if ('mistake' in found) throw found.mistake
       const pair = maskPairOf(found.value)
@@ -145,6 +145,11 @@ async function measureAll(
 }
 
 const MOST_MISTAKES = 10
+/** Of the larger ones one pair is enough to hold in memory. */
+const MOST_VOXELS_AHEAD = 2 ** 27
+
+const isSmall = (found: Settled<MaskVolumes>): boolean =>
+  'value' in found && found.value.reference.data.length < MOST_VOXELS_AHEAD
 
 type Settled<T> = { value: T } | { mistake: unknown }
 
