@@ -32,10 +32,11 @@ export interface MeasuredMasks {
  *   of contours weighted by length.
  * - `volume_error_ml`: P − R, `volume_error_relative`: (P − R) / R.
  *
- * Where a structure is empty, as Metrics Reloaded has it (Maier-Hein et al., Nature Methods 21 (2024) 195–212, and the
- * consortium's own library): empty in both, there is nothing to measure, so every metric is null and the case counts
- * as `correctly_absent`, apart from the means; empty in one only, overlap is 0 and a distance does not exist, which
- * counts as the worst that there is, the image's diagonal. So no metric rewards leaving out a structure.
+ * Where a structure is empty, following Metrics Reloaded (Maier-Hein et al., Nature Methods 21 (2024) 195–212): metrics
+ * do not exist there, and what stands in for them depends on which mask is empty. One of the two: the worst value that
+ * there is, 0 for overlap and the image's diagonal for a distance, so that leaving out a structure is never rewarded.
+ * Both: every metric is null and the case counts as `correctly_absent`, apart from the means. The consortium's library
+ * puts the best value there instead, by which a mean would rise with every case that has nothing to be found.
  *
  * @param labels name → the voxel values that belong to it; a region such as a whole tumour has several, and labels may
  *   share values. Null: each value of either mask is a label, named by its number
