@@ -29,7 +29,7 @@ export function segmentGallery(figures: readonly SegmentFigure[]): Html | null {
   if (figures.length === 0) return null
   const outline = (colour: readonly number[]) =>
     html`<i class="outline" style="border-color:rgb(${colour.join(',')})"></i>`
-  return html`<section><h2>Cases</h2>
+  return html`<section><h2>Outlines</h2>
 <p class="soft">Ranked by the mean Dice of their labels. ${outline(REFERENCE_COLOUR)}reference ${outline(PREDICTION_COLOUR)}prediction.
 Each is the slice in which the reference has the largest area, cut to the structures; the patient's right is on the left, in sagittal slices the front${
     figures.some(({ hasImage }) => !hasImage) && '; without an image, what both masks have is grey'

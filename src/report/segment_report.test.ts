@@ -79,6 +79,17 @@ test('the report has the means with intervals, who was missed, charts, outlines 
   assert.doesNotMatch(page, /<core>|NaN|>undefined|Infinity|<script|src="http/)
 })
 
+test('the worst cases are named, with the structures that were missed or are not there', () => {
+  const evaluation = madeEvaluation(30)
+  const page = renderSegmentReport({ evaluation, title: 'brain', synthetic: false })
+  const section = page.slice(page.indexOf('<h2>Worst cases</h2>'), page.indexOf('<h2>How this was measured'))
+  const [worst] = chooseSegmentCases(evaluation)
+  assert.ok(section.indexOf(worst!.case_id) > 0)
+  assert.equal(section.match(/<tr><td class="word">/g)?.length, 12)
+  assert.match(section, /<span class="wrong">missed<\/span><small>[\d.]+ ml/)
+  assert.match(section, /12 of \d+ cases/)
+})
+
 test('synthetic data are called so, and have no headline', () => {
   const page = renderSegmentReport({ evaluation: madeEvaluation(8), title: 'phantoms', synthetic: true })
   assert.match(page, /role="alert">Synthetic data/)

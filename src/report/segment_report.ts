@@ -3,6 +3,7 @@ import type { RunConfig, RunEvent } from '../schema/run.ts'
 import { html } from './html.ts'
 import { reportPage } from './page.ts'
 import { provenanceSection } from './provenance.ts'
+import { segmentCasesSection } from './segment_cases.ts'
 import { segmentChartsSection } from './segment_charts.ts'
 import { type SegmentFigure, segmentGallery } from './segment_gallery.ts'
 import {
@@ -43,6 +44,7 @@ export function renderSegmentReport(input: SegmentReportInput): string {
 ${segmentLabelSection(evaluation)}
 ${segmentChartsSection(evaluation)}
 ${segmentGallery(figures)}
+${segmentCasesSection(evaluation)}
 ${segmentSubgroupSection(evaluation)}
 ${trainingSection(events, run)}
 ${timeSection(events)}
