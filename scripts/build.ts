@@ -19,9 +19,8 @@ const besideCode = ['schema/recipe.schema.json', ...globSync('serve/page/*', { c
 for (const file of besideCode) cpSync(join('src', file), join('dist', file))
 
 // A package.json of its own: below dist/ what depends on the platform is the compiled code.
-const gzip = { browser: './imaging/nifti/gzip_web.js', default: './imaging/nifti/gzip_node.js' }
 const { imports } = JSON.parse(readFileSync('package.json', 'utf8')) as { imports: Record<string, unknown> }
-const raster = './imaging/raster_node.js'
-const scope = { type: 'module', imports: { ...imports, '#gzip': gzip, '#raster': raster } }
+const compiled = { '#gzip': './imaging/nifti/gzip_node.js', '#raster': './imaging/raster_node.js' }
+const scope = { type: 'module', imports: { ...imports, ...compiled } }
 writeFileSync('dist/package.json', `${JSON.stringify(scope, null, 2)}\n`)
 chmodSync('dist/cli/main.js', 0o755)

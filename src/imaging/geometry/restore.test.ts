@@ -90,7 +90,7 @@ test('regions are painted in their order, over each other, where their own proba
   assert.deepEqual(found.data, Uint8Array.of(2, 4, 0, 1, 0, 1))
 })
 
-test('of equal probabilities the earlier class wins, and large labels get a type that holds them', () => {
+test('of equal probabilities the earlier class wins, large labels get a type that holds them, NaN is refused', () => {
   const grid: Grid = { shape: [1, 1, 2], affine: [0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1] }
   const probabilities = { data: Float32Array.of(0.4, 0.2, 0.4, 0.4, 0.2, 0.4), channels: 3, ...grid }
   assert.deepEqual(
@@ -100,6 +100,11 @@ test('of equal probabilities the earlier class wins, and large labels get a type
   assert.throws(
     () => restoreLabels(probabilities, grid, { kind: 'argmax', values: [0, 1] }),
     /give one whole number per channel/,
+  )
+  probabilities.data[3] = Number.NaN
+  assert.throws(
+    () => restoreLabels(probabilities, grid, { kind: 'argmax', values: [0, 1, 2] }),
+    /1 of the model's probabilities are NaN/,
   )
 })
 

@@ -1,4 +1,5 @@
 import { ImageError } from '../image_error.ts'
+import { countNonFinite } from '../intensity/non_finite.ts'
 import type { Volume, Voxels } from '../volume.ts'
 import type { Grid } from './grid.ts'
 import { along, blendRows, type SourceView, sourceView } from './resample.ts'
@@ -22,7 +23,8 @@ export interface LabelRule {
  * @param probabilities [K, z, y, x], float32, on the stored grid, with the stored grid's affine
  * @param source the grid of the file that the patient's images are in
  * @returns one channel on the source's grid: uint8, or int16 or int32 where label values need it
- * @throws {ImageError} if the grids are not aligned, or the rule has not one whole number per channel
+ * @throws {ImageError} if the grids are not aligned, a probability is not finite, or the rule has not one whole number
+ *   per channel
  */
 export function restoreLabels(
   probabilities: Volume & { data: Float32Array },
@@ -34,6 +36,12 @@ export function restoreLabels(
     throw new ImageError(
       `${channels} channels of probabilities cannot become the labels ${rule.values.join(', ')}.`,
       'give one whole number per channel.',
+    )
+  const numBroken = countNonFinite(data)
+  if (numBroken > 0)
+    throw new ImageError(
+      `${numBroken} of the model's probabilities are NaN or infinite: no label can be said of them.`,
+      'check the model with "fiducial package --verify", and the values of the images that it was given.',
     )
   const view = sourceView(probabilities, source, 'linear')
   const { shape } = view

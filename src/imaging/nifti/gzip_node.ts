@@ -14,7 +14,7 @@ const asyncGzip = promisify(zlibGzip)
 export async function gunzip(bytes: Uint8Array, size: number, limit: number): Promise<Uint8Array> {
   // A chunk that the output does not fill is returned as it is, without being joined to others: no second copy.
   const { buffer, byteOffset, length } = await asyncGunzip(bytes, {
-    chunkSize: Math.max(1024, size + 1024),
+    chunkSize: Math.min(size + 1024, MAX_CHUNK),
     maxOutputLength: limit,
   })
   return new Uint8Array(buffer, byteOffset, length)
@@ -30,6 +30,9 @@ export async function gzip(bytes: Uint8Array): Promise<Uint8Array> {
   const { buffer, byteOffset, length } = await asyncGzip(bytes, { level: 6 })
   return new Uint8Array(buffer, byteOffset, length)
 }
+
+/** zlib counts in 32 bits; beyond, chunks are joined. */
+const MAX_CHUNK = 2 ** 31
 
 /** Enough for a header behind a file name, and too little to inflate to more than 4 MB. */
 const START_BYTES = 4096
