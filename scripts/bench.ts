@@ -12,6 +12,7 @@ const python = '.venv/bin/python'
 const benches: { file: string; needs: string[] }[] = [
   { file: 'bench/evaluate.ts', needs: [] },
   { file: 'bench/imaging.ts', needs: [python] },
+  { file: 'bench/masks.ts', needs: [python] },
   { file: 'bench/prepare.ts', needs: [] },
   { file: 'bench/resample.ts', needs: [python] },
   { file: 'bench/serve.ts', needs: [] },
