@@ -96,14 +96,18 @@ function inSourceOrder(labels: Voxels, { isInOrder, shape, strides }: SourceView
   return { data, ...grid }
 }
 
+/** @param lines [K, x]; the first line is used up */
 function mostProbable(lines: Float32Array, values: readonly number[], inside: Uint8Array, out: Voxels): void {
   const size = out.length
-  for (let i = 0; i < size; i++) {
-    if (!inside[i]) continue
-    let best = 0
-    for (let c = 1; c < values.length; c++) if (lines[c * size + i]! > lines[best * size + i]!) best = c
-    out[i] = values[best]!
+  for (let c = 1, at = size; c < values.length; c++) {
+    const value = values[c]!
+    for (let i = 0; i < size; i++, at++)
+      if (lines[at]! > lines[i]!) {
+        lines[i] = lines[at]!
+        out[i] = value
+      }
   }
+  for (let i = 0; i < size; i++) if (!inside[i]) out[i] = values[0]!
 }
 
 function paintRegions(lines: Float32Array, values: readonly number[], inside: Uint8Array, out: Voxels): void {
