@@ -5,8 +5,8 @@ of a volume or patch; output `logits` [B, L], or [B, K, Z, Y, X] of a patch.
 --logits out.safetensors` writes model.onnx, and model.onnx.data beside it when the weights are too large for one
 protobuf. Normalisation is the graph's first node. What the package is held against comes from the same process, as
 starting one takes longer than all it computes: PyTorch's logits of `image` in in.safetensors, as `logits_b1`,
-`logits_b2`, `logits_b7` in out.safetensors, float32. Of segmentation, `--volume in.safetensors --volume-out
-out.safetensors` adds `probabilities` float32 [K, Z, Y, X] of `image` [C, Z, Y, X], blended by MONAI.
+`logits_b2`, `logits_b7` in out.safetensors, float32. Of segmentation, `--volumes in.safetensors --volumes-out
+out.safetensors` adds probabilities float32 [K, Z, Y, X] of each tensor [C, Z, Y, X], blended by MONAI.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from fiducial_engine.crops import torch_dtype
 from fiducial_engine.entry import run_entry
 from fiducial_engine.errors import UserError
 from fiducial_engine.models.network import Network
-from fiducial_engine.score import logits_in_batches, probabilities_by_monai, read_image
+from fiducial_engine.predict import axes
+from fiducial_engine.score import logits_in_batches, probabilities_by_monai, read_image, tensor_names
 from fiducial_engine.tasks.registry import TASKS
 from fiducial_engine.trained import load_trained
 
@@ -49,19 +50,25 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     parser.add_argument("--tensors", type=Path, required=True, help="what to score, `image` of the stored type")
     parser.add_argument("--batches", type=_sizes, default=(1, 2, 7), help="batch sizes, e.g. 1,2,7")
     parser.add_argument("--logits", type=Path, required=True, help="the scores to write")
-    parser.add_argument("--volume", type=Path, help="a volume to segment whole, `image` of the stored type")
-    parser.add_argument("--volume-out", type=Path, help="its probabilities to write")
+    parser.add_argument("--volumes", type=Path, help="volumes to segment whole, each a tensor of the stored type")
+    parser.add_argument("--volumes-out", type=Path, help="their probabilities to write, by the same names")
+    parser.add_argument("--mirror", type=axes, default=(), help="axes that those are averaged over, e.g. z,y,x")
     options = parser.parse_args(arguments)
-    if (options.volume is None) != (options.volume_out is None):
-        parser.error("--volume and --volume-out go together")
+    if (options.volumes is None) != (options.volumes_out is None):
+        parser.error("--volumes and --volumes-out go together")
     config, pointer, network, _ = load_trained(options.run_dir.resolve(), options.checkpoint)
     shape = TASKS[config.task.kind].network_shapes(config).input
     dtype = torch_dtype(np.dtype(config.data.dtype))
     image = read_image(options.tensors, (None, *shape), dtype)
     save_file(logits_in_batches(network, image, options.batches), options.logits)
-    if options.volume is not None:
-        volume = read_image(options.volume, (shape[0], None, None, None), dtype)
-        save_file({"probabilities": probabilities_by_monai(network, volume, config)}, options.volume_out)
+    if options.volumes is not None:
+        probabilities = {
+            name: probabilities_by_monai(
+                network, read_image(options.volumes, (shape[0], None, None, None), dtype, name), config, options.mirror
+            )
+            for name in tensor_names(options.volumes)
+        }
+        save_file(probabilities, options.volumes_out)
     options.out.mkdir(parents=True, exist_ok=True)
     files = export_onnx(network, shape, dtype, options.out / "model.onnx")
     return {"files": files, "opset": OPSET, "cases": len(image), "step": pointer.step}

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     parser.add_argument("--checkpoint", choices=("best", "latest"), default="best")
     parser.add_argument("--part", choices=tuple(PART_CODES), required=True)
     parser.add_argument("--out", type=Path, required=True, help="one prediction a line, or a folder of probabilities")
-    parser.add_argument("--mirror", type=_axes, default=(), help="axes to average over as well, e.g. z,y,x")
+    parser.add_argument("--mirror", type=axes, default=(), help="axes to average over as well, e.g. z,y,x")
     options = parser.parse_args(arguments)
     config, pointer, network, device = load_trained(options.run_dir.resolve(), options.checkpoint, "auto")
     task = TASKS[config.task.kind].open(config, device)
@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> Mapping[str, object]:
     return {"out": str(options.out), "cases": num, "step": pointer.step}
 
 
-def _axes(text: str) -> tuple[int, ...]:
+def axes(text: str) -> tuple[int, ...]:
+    """`z,x` as array axes, for argparse."""
     names = text.split(",")
     if len(set(names)) < len(names) or not set(names) <= set("zyx"):
         raise argparse.ArgumentTypeError("name axes of z,y,x, each once")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from fiducial_engine.config import EngineSegment, RunConfig
 from fiducial_engine.crops import empty_values
 from fiducial_engine.errors import UserError
 from fiducial_engine.tasks.segment import probabilities
+from fiducial_engine.windows import mirrored
 
 
 @torch.no_grad()
@@ -28,8 +29,13 @@ def logits_in_batches(network: nn.Module, image: Tensor, sizes: Sequence[int]) -
 
 
 @torch.no_grad()
-def probabilities_by_monai(network: nn.Module, image_CZYX: Tensor, config: RunConfig) -> Tensor:
+def probabilities_by_monai(
+    network: nn.Module, image_CZYX: Tensor, config: RunConfig, mirror: tuple[int, ...] = ()
+) -> Tensor:
     """Float32 [K, Z, Y, X] from MONAI's own sliding_window_inference, so that ours is not held against itself.
+
+    Args:
+        mirror: array axes; each window's logits are averaged over all combinations of them.
 
     Raises:
         UserError: the run's task is not segmentation.
@@ -48,25 +54,36 @@ def probabilities_by_monai(network: nn.Module, image_CZYX: Tensor, config: RunCo
     empty = empty_values(data.normalization, image_CZYX.numpy().dtype)
     padded = torch.stack([F.pad(one.float(), pads, value=float(e)) for one, e in zip(image_CZYX, empty, strict=True)])
     logits = sliding_window_inference(
-        padded[None], task.patch_size, sw_batch_size=1, predictor=network, overlap=task.overlap, mode="gaussian"
+        padded[None],
+        task.patch_size,
+        sw_batch_size=1,
+        predictor=lambda windows: mirrored(network, windows, mirror),
+        overlap=task.overlap,
+        mode="gaussian",
     )
     assert isinstance(logits, Tensor)
     z, y, x = (slice(before, before + side) for before, side in zip(pads[4::-2], sides, strict=True))
     return probabilities(logits[0, :, z, y, x], task).contiguous()
 
 
-def read_image(path: Path, shape: tuple[int | None, ...], dtype: torch.dtype) -> Tensor:
-    """`image` of a safetensors file; None stands for any number.
+def tensor_names(path: Path) -> list[str]:
+    """Names of the tensors in a safetensors file, sorted."""
+    with safe_open(path, framework="pt") as tensors:
+        return sorted(tensors.keys())
+
+
+def read_image(path: Path, shape: tuple[int | None, ...], dtype: torch.dtype, name: str = "image") -> Tensor:
+    """A tensor of a safetensors file; None stands for any number.
 
     Raises:
         UserError: there is none, or of another shape or type than the network takes.
     """
     try:
-        image = load_file(path)["image"]
+        image = load_file(path)[name]
     except (OSError, KeyError, SafetensorError) as cause:
-        raise UserError(f"{path} holds no tensor `image`: {cause}") from cause
+        raise UserError(f"{path} holds no tensor `{name}`: {cause}") from cause
     fits = len(image.shape) == len(shape) and all(s in (None, n) for s, n in zip(shape, image.shape, strict=True))
     if image.dtype != dtype or not fits or 0 in image.shape:
         wanted = ", ".join("any" if side is None else str(side) for side in shape)
-        raise UserError(f"{path}: `image` is {image.dtype} {list(image.shape)}; the network takes {dtype} [{wanted}].")
+        raise UserError(f"{path}: `{name}` is {image.dtype} {list(image.shape)}; the network takes {dtype} [{wanted}].")
     return image

@@ -67,7 +67,7 @@ def logits_of_volume(
         boxes = [_box(start, patch) for start in starts[first : first + at_once]]
         windows = to_device(torch.stack([padded[box] for box in boxes]), device, precision)
         with autocast(device, precision):
-            logits = _mirrored(network, windows, mirror)
+            logits = mirrored(network, windows, mirror)
         for box, one in zip(boxes, logits.float().to(where), strict=True):
             total[box] += one * weight_here
             weights[box[1:]] += weight_here
@@ -105,7 +105,8 @@ def mirrorings(mirror: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [axes for num in range(len(mirror) + 1) for axes in itertools.combinations(mirror, num)]
 
 
-def _mirrored(network: nn.Module, windows: Tensor, mirror: tuple[int, ...]) -> Tensor:
+def mirrored(network: nn.Module, windows: Tensor, mirror: tuple[int, ...]) -> Tensor:
+    """Float32 logits [B, K, Z, Y, X] of windows, averaged over all combinations of mirrored axes."""
     total: Tensor | None = None
     for axes in mirrorings(mirror):
         dims = [2 + axis for axis in axes]

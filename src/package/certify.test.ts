@@ -54,17 +54,23 @@ test('a package that computes what its reference did passes, at every batch size
   assert.equal(again.passed, true)
 })
 
-test('golden inputs: one of each accepted format, the 16-bit one only where a window maps it', async () => {
+test('golden inputs: one of each accepted format, the 16-bit PNG only where a window maps it', async () => {
   const { dir } = await tiny()
   const files = async (of: string) =>
     JSON.parse(await readFile(join(of, 'golden/golden.json'), 'utf8')).inputs.map(
       (i: { file: string }) => i.file,
     )
-  assert.deepEqual(await files(dir), ['grey-8bit.png', 'colour-turned.jpg', 'colour.tif', 'colour.webp'])
+  assert.deepEqual(await files(dir), [
+    'grey-8bit.png',
+    'colour-turned.jpg',
+    'colour.tif',
+    'colour.webp',
+    'grey.dcm',
+  ])
   const wide = await tiny({ spec: { window: { low: 100, high: 4000 }, dtype: 'int16' } })
-  assert.deepEqual(await files(wide.dir), ['grey-16bit.png', 'colour.tif'])
+  assert.deepEqual(await files(wide.dir), ['grey-16bit.png', 'colour.tif', 'grey.dcm'])
   const narrow = await tiny({ spec: { window: { low: 10, high: 240 } } })
-  assert.equal((await files(narrow.dir)).length, 5)
+  assert.equal((await files(narrow.dir)).length, 6)
 })
 
 describe('editing preprocess in model.json is seen in the golden tensors, and in the scores', () => {
@@ -161,7 +167,7 @@ test('real cases are compared from the shard, from the file, through the server 
   const validation = await realCases(dir, () => {})
   const { certificate } = await tiny({ validation })
   assert.deepEqual(failing(certificate.checks), [])
-  assert.equal(certificate.validation.length, 4)
+  assert.equal(certificate.validation.length, 5)
   const names = certificate.checks.map((check) => check.name)
   for (const name of ['stored_batch_7', 'file_batch_1', 'served', 'predictions'])
     assert.ok(names.includes(`validation_${name}_difference`), name)

@@ -1,7 +1,7 @@
 import type { Evaluation, Metric } from '../schema/evaluation.ts'
 import type { Certificate, ModelPackage } from '../schema/model_package.ts'
 
-const OPEN = '_To be completed by the people responsible for the model._'
+export const OPEN = '_To be completed by the people responsible for the model._'
 
 /**
  * MODEL_CARD.md: what was measured, as it was measured; what no measurement says is left to be completed.
@@ -36,7 +36,7 @@ export function modelCard(
           fourDigits(c.limit),
         ]),
       ),
-    `## Provenance\n\n${provenance(model)}`,
+    `## Provenance\n\n${provenanceList(model.provenance)}`,
     `## Limits, risks and ethical considerations\n\n${OPEN}`,
     `## Contact\n\n${OPEN}`,
   ]
@@ -49,7 +49,7 @@ function inputAndOutput({ preprocess, task, output }: ModelPackage): string {
   const window = preprocess.window ? `, values ${preprocess.window.low} to ${preprocess.window.high}` : ''
   const kind = task.exclusive ? 'exactly one of' : task.labels.length > 1 ? 'any of' : 'present or absent:'
   return [
-    `- Input: PNG, JPEG, TIFF or WebP${window}; ${preprocess.channels === 1 ? 'grey' : 'RGB'}, ${kinds[preprocess.fit]} ` +
+    `- Input: PNG, JPEG, TIFF, WebP or DICOM${window}; ${preprocess.channels === 1 ? 'grey' : 'RGB'}, ${kinds[preprocess.fit]} ` +
       `to ${rows} × ${columns} pixels (${preprocess.resample}).`,
     `- Output: ${kind} ${task.labels.map(cell).join(', ')}; a score each (${output.activation}).`,
   ].join('\n')
@@ -107,7 +107,7 @@ function operatingPoints({ operating_points: points, task }: ModelPackage): stri
     : 'None: the package gives scores and no decisions.'
 }
 
-function provenance({ provenance: made }: ModelPackage): string {
+export function provenanceList(made: ModelPackage['provenance']): string {
   const facts: [string, string | number | boolean | null][] = [
     ['created', made.created],
     ['fiducial', made.fiducial_version],
@@ -131,15 +131,15 @@ function shown(metric: Metric): string {
 }
 
 /** The whole number stands in model.json and certificate.json. */
-const fourDigits = (value: number | string): string =>
+export const fourDigits = (value: number | string): string =>
   typeof value === 'number' ? String(Number(value.toPrecision(4))) : value
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`
   return [line(header), `|${' --- |'.repeat(header.length)}`, ...rows.map(line)].join('\n')
 }
 
 /** Labels are the user's words and may hold what Markdown reads as its own. */
-function cell(text: string): string {
+export function cell(text: string): string {
   return text.replace(/[|<>\\]/g, '\\$&').replace(/\s+/g, ' ')
 }

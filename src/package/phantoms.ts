@@ -1,4 +1,5 @@
 import { encodeRaster } from '#raster'
+import { writeDicom } from '../imaging/dicom/write.ts'
 import type { Raster } from '../imaging/raster.ts'
 import type { ImageSpec } from '../schema/preprocess.ts'
 
@@ -12,7 +13,8 @@ export interface PhantomFile {
 /**
  * Synthetic images that betray any change of preprocessing, one an accepted format: unequal sides and another
  * aspect ratio than the spec's (fit, flip), larger and smaller than the target (filter, antialiasing), colour
- * (channel order, luma, stain), 16 bit over the window and past its ends, an EXIF turn. No patient's data.
+ * (channel order, luma, stain), 16 bit over the window and past its ends, an EXIF turn, a DICOM radiograph with a window
+ * of its own and low values bright. No patient's data.
  *
  * The same spec gives the same bytes for the same version of the encoders.
  */
@@ -42,6 +44,7 @@ export async function makePhantoms(spec: ImageSpec): Promise<PhantomFile[]> {
       lossy: false,
     },
     { file: 'colour.webp', bytes: await encodeRaster(paint8(sized(1.2, 2.3), 3), 'webp'), lossy: false },
+    { file: 'grey.dcm', bytes: dicom(paint16(sized(1.4, 1.1), 1, window), window), lossy: false },
   ]
 }
 
@@ -63,6 +66,18 @@ function paint16(size: Size, channels: 1 | 3, { low, high }: { low: number; high
     data[i] = Math.max(0, Math.min(65535, Math.round(low - 0.1 * span + 1.2 * span * value)))
   })
   return { ...size, channels, data }
+}
+
+function dicom({ data, height, width }: Raster, { low, high }: { low: number; high: number }): Uint8Array {
+  return writeDicom({
+    SOPClassUID: '1.2.840.10008.5.1.4.1.1.7',
+    SOPInstanceUID: '2.25.1',
+    Modality: 'OT',
+    ...{ SamplesPerPixel: 1, PhotometricInterpretation: 'MONOCHROME1', Rows: height, Columns: width },
+    ...{ BitsAllocated: 16, BitsStored: 16, HighBit: 15, PixelRepresentation: 0 },
+    ...{ WindowCenter: (low + high) / 2, WindowWidth: Math.max(1, 0.8 * (high - low)) },
+    PixelData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  })
 }
 
 /** A slope, a disc off the centre, a bar, a patch of pixel-wide stripes: no symmetry, all frequencies. */

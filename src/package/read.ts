@@ -1,15 +1,16 @@
 import { isAbsolute, join, normalize, resolve } from 'node:path'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { UserError } from '../schema/errors.ts'
 import { Certificate, ModelPackage } from '../schema/model_package.ts'
 import { parse } from '../schema/parse.ts'
 import { PREPROCESS_CODE_VERSION } from '../schema/preprocess.ts'
+import { type AnyPackage, SegmentPackage } from '../schema/segment_package.ts'
 import { readTextIfExists, sha256, sha256File } from '../storage/local.ts'
 
 /** What a package says of itself. */
-export interface PackageManifest {
+export interface PackageManifest<M extends AnyPackage = ModelPackage> {
   dir: string
-  model: ModelPackage
+  model: M
   /** SHA-256 of model.json's bytes. They name the hash of every other file, so this one covers the package. */
   digest: string
   /** What the certificate vouches for; see `certifiedDigest`. */
@@ -18,7 +19,7 @@ export interface PackageManifest {
 }
 
 /** A package as it lies on disk, its files checked against model.json. */
-export interface PackageOnDisk extends PackageManifest {
+export interface PackageOnDisk<M extends AnyPackage = ModelPackage> extends PackageManifest<M> {
   /** Files that are missing or changed: one line each. Empty for a whole package. */
   damage: string[]
 }
@@ -33,8 +34,31 @@ export async function readPackage(path: string): Promise<PackageOnDisk> {
   return { ...manifest, damage: await findDamage(manifest) }
 }
 
-/** As `readPackage`, without reading the other files. */
+/** A package of either kind. */
+export async function readAnyPackage(path: string): Promise<PackageOnDisk<AnyPackage>> {
+  const manifest = await readAnyManifest(path)
+  return { ...manifest, damage: await findDamage(manifest) }
+}
+
+/**
+ * As `readPackage`, without reading the other files.
+ *
+ * @throws {UserError} when it is a package that segments volumes
+ */
 export async function readManifest(path: string): Promise<PackageManifest> {
+  const manifest = await readAnyManifest(path)
+  const { model } = manifest
+  if (isSegmentPackage(model))
+    throw new UserError(`The package ${path} segments volumes; a package that scores images is needed here.`)
+  return { ...manifest, model }
+}
+
+export function isSegmentPackage(model: AnyPackage): model is SegmentPackage {
+  return model.task.kind === 'segment'
+}
+
+/** model.json and certificate.json of a package of either kind. */
+export async function readAnyManifest(path: string): Promise<PackageManifest<AnyPackage>> {
   const dir = resolve(path)
   const text = await readTextIfExists(join(dir, 'model.json'))
   if (text === null)
@@ -42,8 +66,7 @@ export async function readManifest(path: string): Promise<PackageManifest> {
       `${path} is not a model package: it has no model.json.\n` +
         '  do: name the folder that "fiducial package" wrote, usually <run>/package.',
     )
-  const model = readJson(ModelPackage, text, join(dir, 'model.json'))
-  checkConsistent(model, join(dir, 'model.json'))
+  const model = readModel(text, join(dir, 'model.json'))
   const certificateText = await readTextIfExists(join(dir, 'certificate.json'))
   return {
     dir,
@@ -53,6 +76,26 @@ export async function readManifest(path: string): Promise<PackageManifest> {
     certificate:
       certificateText === null ? null : readJson(Certificate, certificateText, join(dir, 'certificate.json')),
   }
+}
+
+function readModel(text: string, where: string): AnyPackage {
+  const kind = readJson(z.looseObject({ task: z.looseObject({ kind: z.string() }) }), text, where).task.kind
+  if (kind !== 'segment') {
+    const model = readJson(ModelPackage, text, where)
+    checkConsistent(model, where)
+    return model
+  }
+  const model = readJson(SegmentPackage, text, where)
+  const mistakes = codeVersionMistakes(model)
+  if (model.preprocess.dtype !== model.input.dtype)
+    mistakes.push(`preprocess.dtype is ${model.preprocess.dtype}, input.dtype is ${model.input.dtype}`)
+  for (const { file, normalization } of model.networks) {
+    if (normalization.mean.length !== model.preprocess.channels)
+      mistakes.push(`the normalization of ${file} needs ${model.preprocess.channels} values`)
+    if (!Object.hasOwn(model.files, file)) mistakes.push(`files does not list ${file}`)
+  }
+  refuseMistakes(mistakes, where)
+  return model
 }
 
 /**
@@ -67,7 +110,9 @@ export function certifiedDigest(modelJson: string): string {
 /**
  * Why the package may not be relied on, or null when its certificate passed and belongs to this very model.json.
  */
-export function certificateProblem(onDisk: PackageManifest): string | null {
+export function certificateProblem(
+  onDisk: Pick<PackageManifest, 'certificate' | 'certifiedDigest'>,
+): string | null {
   const { certificate } = onDisk
   if (!certificate) return 'it has no certificate.json'
   const failed = certificate.checks.filter((check) => !check.passed).map((check) => check.name)
@@ -79,7 +124,7 @@ export function certificateProblem(onDisk: PackageManifest): string | null {
 }
 
 /** Files of a package that are missing or changed, one line each. */
-export async function findDamage({ dir, model: { files } }: PackageManifest): Promise<string[]> {
+export async function findDamage({ dir, model: { files } }: PackageManifest<AnyPackage>): Promise<string[]> {
   const damage: string[] = []
   for (const [name, expected] of Object.entries(files)) {
     const path = join(dir, name)
@@ -131,11 +176,19 @@ function checkConsistent(model: ModelPackage, where: string): void {
   for (const label of Object.keys(operating_points))
     if (!task.labels.includes(label)) mistakes.push(`operating_points.${label} is none of the task's labels`)
   if (new Set(task.labels).size !== task.labels.length) mistakes.push('task.labels repeats a name')
-  if (model.preprocess_code_version !== PREPROCESS_CODE_VERSION)
-    mistakes.push(
-      `preprocess_code_version is ${model.preprocess_code_version}; this fiducial computes version ` +
-        `${PREPROCESS_CODE_VERSION}. Use the version of fiducial that made the package, or package the run again`,
-    )
+  mistakes.push(...codeVersionMistakes(model))
+  refuseMistakes(mistakes, where)
+}
+
+function codeVersionMistakes({ preprocess_code_version: found }: AnyPackage): string[] {
+  if (found === PREPROCESS_CODE_VERSION) return []
+  return [
+    `preprocess_code_version is ${found}; this fiducial computes version ` +
+      `${PREPROCESS_CODE_VERSION}. Use the version of fiducial that made the package, or package the run again`,
+  ]
+}
+
+function refuseMistakes(mistakes: readonly string[], where: string): void {
   if (mistakes.length > 0) throw new UserError(`${where} contradicts itself:\n  ${mistakes.join('\n  ')}`)
 }
 

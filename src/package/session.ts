@@ -1,7 +1,10 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
-import type { InputArray, Network } from './infer.ts'
+
+/** What a graph reads, by its type. */
+export type SessionInput = StoredVoxels
 
 /** A graph's input or output: symbolic dimensions are strings. */
 export interface TensorInfo {
@@ -10,7 +13,9 @@ export interface TensorInfo {
   shape: (number | string)[]
 }
 
-export interface Session extends Network {
+export interface Session {
+  /** One run of the graph; outputs as it gives them, in row-major order. */
+  run(data: SessionInput, dims: readonly number[]): Promise<Float32Array>
   inputs: TensorInfo[]
   outputs: TensorInfo[]
   /** Frees the graph's memory. Runs in flight finish first. */
@@ -25,7 +30,7 @@ export interface SessionOptions {
   output?: string
 }
 
-export type SessionRequest = { id: number; data: InputArray; dims: readonly number[] }
+export type SessionRequest = { id: number; data: SessionInput; dims: readonly number[] }
 export type SessionReply =
   | { ready: { inputs: TensorInfo[]; outputs: TensorInfo[] } }
   | { id: number; outputs: Float32Array }

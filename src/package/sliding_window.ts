@@ -47,7 +47,7 @@ export async function slidingWindow(request: WindowRequest, run: RunWindows): Pr
   const corner = (start: Triple) => start.map((at, k) => at - before[k]!) as unknown as Triple
   for (let first = 0; first < starts.length; first += batch) {
     const group = starts.slice(first, first + batch)
-    const windows = cut(request, group.map(corner))
+    const windows = cutWindows(request, group.map(corner))
     const logits = await averaged(windows, group.length, request, flips, run)
     for (const [b, start] of group.entries())
       add(
@@ -102,7 +102,10 @@ export function mirrorings(axes: readonly number[]): number[][] {
 }
 
 /** Windows [B, C, z, y, x] that start at the given corners, which may lie outside of the volume. */
-function cut({ volume, shape, patch, empty }: WindowRequest, corners: readonly Triple[]): StoredVoxels {
+export function cutWindows(
+  { volume, shape, patch, empty }: Pick<WindowRequest, 'volume' | 'shape' | 'patch' | 'empty'>,
+  corners: readonly Triple[],
+): StoredVoxels {
   const [C, Z, Y, X] = shape
   const [z, y, x] = patch
   const VoxelArray = volume.constructor as new (length: number) => StoredVoxels

@@ -67,7 +67,7 @@ export async function completePackage(dir: string, materials: PackageMaterials):
 }
 
 /** Every file below `dir` → sha256, sorted by name. */
-async function hashFiles(dir: string): Promise<Record<string, string>> {
+export async function hashFiles(dir: string): Promise<Record<string, string>> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true })
   const names = entries
     .filter((entry) => entry.isFile())

@@ -13,7 +13,7 @@ import { UserError } from '../schema/errors.ts'
 import { type MaskInference, SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { SegmentPrediction } from '../schema/prediction.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
-import { readTextIfExists, removeAll, sha256, writeAtomic } from '../storage/local.ts'
+import { removeAll, sha256, writeAtomic } from '../storage/local.ts'
 import { chooseInference, mirrorAxes } from './choose_inference.ts'
 import type { EvaluateOptions } from './evaluate.ts'
 import { withTemporaryFolder } from './export_run.ts'
@@ -21,6 +21,7 @@ import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { type PredictedCase, predictedPart } from './predicted_part.ts'
 import { maskPairOf } from './read_masks.ts'
+import { readSegmentEvaluation } from './read_segment_evaluation.ts'
 import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
 import { segmentFigures } from './segment_figures.ts'
 import { countTestOpenings, noteTestOpening } from './test_openings.ts'
@@ -102,17 +103,6 @@ async function inferenceOf(run: SegmentRun, config: EvaluateConfig, io: Io): Pro
     `evaluate.largest_component=${config.largest_component}`,
   ]
   return (await evaluateSegmentRun(run, { split: 'val', set }, io)).inference!
-}
-
-/** An evaluation of masks that a run's folder holds; null where there is none, or it is torn or of another version. */
-export async function readSegmentEvaluation(path: string): Promise<SegmentEvaluation | null> {
-  const text = await readTextIfExists(path)
-  if (text === null) return null
-  try {
-    return SegmentEvaluation.parse(JSON.parse(text))
-  } catch {
-    return null
-  }
 }
 
 type Mask = ReturnType<typeof labelVolume>

@@ -4,7 +4,7 @@ import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
 import { completePackage, publishPackage, refuseOccupied, type Training } from '../package/write.ts'
 import { RUN_FILES } from '../runs/folder.ts'
-import { type ImageRun, imageRun } from '../runs/kinds.ts'
+import { type ImageRun, imageRun, isSegmentRun } from '../runs/kinds.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
@@ -36,7 +36,10 @@ export interface PackageRunOptions {
  * @throws {UserError} when the run has not finished, its data are gone, or the folder holds something else
  */
 export async function packageRun(runDir: string, options: PackageRunOptions, io: Io): Promise<PackageResult> {
-  const run = imageRun(await readRun(runDir))
+  const found = await readRun(runDir)
+  if (isSegmentRun(found))
+    return (await import('./package_segment.ts')).packageSegmentRuns([found], options, io)
+  const run = imageRun(found)
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)

@@ -145,7 +145,7 @@ class Segment:
     ) -> int:
         """A file a case below the folder `out`, `000017.safetensors`, and `cases.jsonl`, written last.
 
-        A file holds `probabilities` float16 [K, Z, Y, X]; with `mirror`, `mirrored` too, of the averaged windows.
+        A file holds `probabilities` float32 [K, Z, Y, X]; with `mirror`, `mirrored` too, of the averaged windows.
         """
         out.mkdir(parents=True, exist_ok=True)
         (out / "cases.jsonl").unlink(missing_ok=True)
@@ -158,7 +158,7 @@ class Segment:
                 tensors["mirrored"] = self._logits(network, row, "fp32", mirror)
             finite = all(bool(torch.isfinite(x).all()) for x in tensors.values())
             check_outputs(np.array([finite]), self.tables, mine[number : number + 1], where)
-            stored = {k: probabilities(x, self._task).half().cpu().contiguous() for k, x in tensors.items()}
+            stored = {k: probabilities(x, self._task).float().cpu().contiguous() for k, x in tensors.items()}
             temporary = out / f".tmp-{row:06d}-{os.getpid()}"
             save_file(stored, temporary)
             temporary.rename(out / f"{row:06d}.safetensors")

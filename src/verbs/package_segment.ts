@@ -1,0 +1,280 @@
+import { writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { readNifti } from '../imaging/nifti/read.ts'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
+import { hasPassed } from '../package/certify.ts'
+import { type CertifiedCase, certifySegmenter } from '../package/certify_segment.ts'
+import { goldenVolumes, writeGoldenVolumes } from '../package/golden_volume.ts'
+import { openSegmenter } from '../package/load_segmenter.ts'
+import { certifiedDigest, readAnyPackage } from '../package/read.ts'
+import { segmentCard } from '../package/segment_card.ts'
+import { hashFiles, publishPackage, refuseOccupied } from '../package/write.ts'
+import { readFingerprint, readIndex } from '../prepare/shard_set.ts'
+import { RUN_FILES } from '../runs/folder.ts'
+import type { SegmentRun } from '../runs/kinds.ts'
+import { UserError } from '../schema/errors.ts'
+import type { MaskInference, SegmentEvaluation } from '../schema/evaluation_segment.ts'
+import type { Certificate } from '../schema/model_package.ts'
+import type { Recipe } from '../schema/recipe.ts'
+import type { PackageResult } from '../schema/results.ts'
+import { SegmentPackage } from '../schema/segment_package.ts'
+import type { VolumeFingerprint, VolumeShardIndex } from '../schema/shard_set.ts'
+import { readBytes } from '../storage/local.ts'
+import { evaluateSegmentRun } from './evaluate_segment_run.ts'
+import type { Io } from './io.ts'
+import { loadRecipe } from './load_recipe.ts'
+import type { PackageRunOptions } from './package.ts'
+import { packageResult } from './package_result.ts'
+import { readSegmentEvaluation } from './read_segment_evaluation.ts'
+import { exportSegmentRun, type ReferenceVolume, type SegmentExport } from './segment_reference.ts'
+import { type ValidationVolume, validationVolumes } from './validation_volumes.ts'
+
+/** Real cases that are segmented again from their files: each takes seconds to minutes. */
+const MOST_CASES = 4
+
+/**
+ * Packages finished segmentation runs: exports their networks, whose probabilities are averaged where there are several,
+ * writes golden phantoms, and certifies the package against PyTorch and MONAI on them and on real validation cases.
+ *
+ * @throws {UserError} when a run has not finished, its data are gone, or the runs do not go together
+ */
+export async function packageSegmentRuns(
+  runs: readonly SegmentRun[],
+  options: PackageRunOptions,
+  io: Io,
+): Promise<PackageResult> {
+  const first = runs[0]!
+  refuseDifferent(runs)
+  const { recipe } = await loadRecipe(join(first.dir, RUN_FILES.recipe), options.set)
+  const { checkpoint, certify_cases, tolerance } = recipe.package
+  for (const run of runs)
+    if (run[checkpoint] === null)
+      throw new UserError(
+        `${run.dir} has no ${checkpoint} checkpoint (${run.status}).\n  do: "fiducial train" resumes it.`,
+      )
+  const isHome =
+    runs.length === 1 &&
+    (options.out === undefined || resolve(options.out) === join(first.dir, RUN_FILES.package))
+  if (runs.length > 1 && options.out === undefined)
+    throw new UserError(
+      'A package of several runs belongs to none of them.\n  do: name its folder with --out.',
+    )
+  const out = options.out ?? join(first.dir, RUN_FILES.package)
+  const owner = {
+    run: runs.length === 1 ? first.id : null,
+    name: first.config.name,
+    training: isHome ? trainingOf(first) : undefined,
+  }
+  await refuseOccupied(out, owner)
+  const evaluations: SegmentEvaluation[] = []
+  for (const run of runs)
+    evaluations.push(
+      (await readSegmentEvaluation(join(run.dir, RUN_FILES.evaluation))) ??
+        (await evaluateSegmentRun(run, { split: 'val' }, io)),
+    )
+  const index = (await readIndex(first.config.data.shard_set)) as VolumeShardIndex | null
+  if (index === null)
+    throw new UserError(
+      `The shard set ${first.config.data.shard_set} is gone.\n  do: run "fiducial prepare" again.`,
+    )
+  const inference = together(evaluations)
+  const golden = await goldenVolumes(index.preprocess)
+  const real = await validationVolumes(first, Math.min(certify_cases, MOST_CASES))
+  const certificate = await publishPackage(out, owner, async (dir) => {
+    const volumes: ReferenceVolume[] = [...golden.map((one) => one.stored), ...real.slice(0, 1)]
+    const patchVolumes = [...volumes, ...real.slice(1)]
+    const exported: SegmentExport[] = []
+    for (const [n, run] of runs.entries()) {
+      io.log(`Exporting ${run.id}, step ${run[checkpoint]!.step}, and computing PyTorch's reference`)
+      const settings = { mirror: inference.mirror, checkpoint }
+      exported.push(
+        await exportSegmentRun(run, join(dir, dirname(networkFile(n))), patchVolumes, settings, io),
+      )
+    }
+    const reference = volumes.map((_, i) => mean(exported.map((one) => one.probabilities[i]!)))
+    const unhashed = modelJson(
+      runs,
+      recipe,
+      index,
+      (await readFingerprint(first.config.data.shard_set)) as VolumeFingerprint,
+      inference,
+      {
+        version: options.version ?? first.id,
+        created: io.now(),
+      },
+    )
+    const expected = await writeGoldenVolumes(dir, golden, reference.slice(0, golden.length), {
+      ...unhashed,
+      files: {},
+    })
+    const model = SegmentPackage.parse({ ...unhashed, files: await hashFiles(dir) })
+    const text = `${JSON.stringify(model, null, 2)}\n`
+    await writeFile(join(dir, 'model.json'), text)
+    io.log(`Certifying on ${golden.length} phantom volumes and ${real.length} validation cases`)
+    return certified(dir, text, model, {
+      runs,
+      evaluations,
+      patches: exported.map((one) => one.patches),
+      expected,
+      cases: await casesOf(
+        first,
+        real,
+        runs.length === 1 && checkpoint === 'best',
+        reference[golden.length] ?? null,
+      ),
+      tolerance,
+      created: io.now(),
+    })
+  })
+  return packageResult(out, certificate)
+}
+
+async function certified(
+  dir: string,
+  modelJsonText: string,
+  model: SegmentPackage,
+  about: {
+    runs: readonly SegmentRun[]
+    evaluations: readonly SegmentEvaluation[]
+    patches: Parameters<typeof certifySegmenter>[1]['patches']
+    expected: Parameters<typeof certifySegmenter>[1]['golden']
+    cases: readonly CertifiedCase[]
+    tolerance: number
+    created: Date
+  },
+): Promise<Certificate> {
+  const onDisk = await readAnyPackage(dir)
+  const loaded = await openSegmenter({ ...onDisk, model }, null)
+  try {
+    const { patches, expected: golden, cases, tolerance } = about
+    const checks = await certifySegmenter(loaded, { patches, golden, cases }, tolerance)
+    const certificate: Certificate = {
+      format: 1,
+      passed: hasPassed(checks),
+      certified_sha256: certifiedDigest(modelJsonText),
+      checks,
+      tolerance,
+      reference: `PyTorch and MONAI, ${about.runs.map((run) => `step ${run.best?.step} of ${run.id}`).join('; ')}`,
+      validation: [],
+      created: about.created.toISOString(),
+    }
+    await writeFile(join(dir, 'certificate.json'), `${JSON.stringify(certificate, null, 2)}\n`)
+    await writeFile(join(dir, 'MODEL_CARD.md'), segmentCard(model, certificate, about.evaluations))
+    return certificate
+  } finally {
+    await loaded.close()
+  }
+}
+
+/** A folder each: weights of more than a gigabyte lie beside their graph, under a name that it holds. */
+const networkFile = (n: number) => (n === 0 ? 'model.onnx' : `ensemble/${n + 1}/model.onnx`)
+
+/** @throws {UserError} for runs that are no ensemble: other structures, preprocessing or windows */
+function refuseDifferent(runs: readonly SegmentRun[]): void {
+  const key = ({ config: { task, data } }: SegmentRun) =>
+    JSON.stringify({ task, channels: data.channels, dtype: data.dtype, set_id: data.set_id })
+  const other = runs.find((run) => key(run) !== key(runs[0]!))
+  if (other === undefined) return
+  throw new UserError(
+    `${other.id} is of another shard set, task or patch than ${runs[0]!.id}: their outputs cannot be averaged.\n` +
+      '  do: name the folds of one recipe.',
+  )
+}
+
+/** What most of the runs' validations chose. */
+function together(evaluations: readonly SegmentEvaluation[]): MaskInference {
+  const found = evaluations.map((one) => one.inference!)
+  if (found.length === 1) return found[0]!
+  const half = found.length / 2
+  const axes = (['z', 'y', 'x'] as const).filter(
+    (axis) => found.filter((one) => one.mirror.includes(axis)).length > half,
+  )
+  const names = [...new Set(found.flatMap((one) => one.largest_component))]
+  return {
+    mirror: axes,
+    largest_component: names.filter(
+      (name) => found.filter((one) => one.largest_component.includes(name)).length > half,
+    ),
+    reasons: [`what most of ${found.length} runs chose on their validation`],
+  }
+}
+
+function mean(arrays: readonly Float32Array[]): Float32Array {
+  if (arrays.length === 1) return arrays[0]!
+  const out = arrays[0]!.slice()
+  for (const array of arrays.slice(1)) for (let i = 0; i < out.length; i++) out[i]! += array[i]!
+  for (let i = 0; i < out.length; i++) out[i]! /= arrays.length
+  return out
+}
+
+/** Real cases with what the run's validation wrote of them. */
+async function casesOf(
+  run: SegmentRun,
+  real: readonly ValidationVolume[],
+  hasMasks: boolean,
+  probabilities: Float32Array | null,
+): Promise<CertifiedCase[]> {
+  const cases: CertifiedCase[] = []
+  for (const [i, { read, data, mask }] of real.entries())
+    cases.push({
+      read,
+      stored: data as StoredVoxels,
+      probabilities: i === 0 ? probabilities : null,
+      mask:
+        hasMasks && mask !== null
+          ? ((await readNifti(await readBytes(join(run.dir, RUN_FILES.predictions, mask))))
+              .data as Uint8Array)
+          : null,
+    })
+  return cases
+}
+
+function modelJson(
+  runs: readonly SegmentRun[],
+  recipe: Recipe,
+  index: VolumeShardIndex,
+  fingerprint: VolumeFingerprint,
+  inference: MaskInference,
+  about: { version: string; created: Date },
+): Omit<SegmentPackage, 'files'> {
+  const { id, config, events } = runs[0]!
+  const { task, data } = config
+  return {
+    format: 1,
+    name: config.name,
+    version: about.version,
+    status: 'draft',
+    synthetic: recipe.data.source.kind === 'phantom',
+    task: { kind: 'segment', structures: task.structures, exclusive: task.exclusive },
+    preprocess: index.preprocess,
+    preprocess_code_version: index.code_version,
+    input: { name: 'image', patch_size: task.patch_size, dtype: data.dtype },
+    output: { name: 'logits', activation: task.exclusive ? 'softmax' : 'sigmoid' },
+    networks: runs.map((run, n) => ({
+      file: networkFile(n),
+      normalization: run.config.data.normalization,
+      run: run.id,
+      step: run[recipe.package.checkpoint]!.step,
+      split_id: run.config.data.split_id,
+    })),
+    overlap: task.overlap,
+    inference,
+    fingerprint,
+    provenance: {
+      ...config.provenance,
+      created: about.created.toISOString(),
+      recipe: recipe as SegmentPackage['provenance']['recipe'],
+      ...trainingOf(runs[0]!),
+      run: runs.length === 1 ? id : null,
+      step: runs[0]![recipe.package.checkpoint]!.step,
+      weights_sha256: events.findLast((event) => event.type === 'start')?.weights_sha256 ?? null,
+    },
+  }
+}
+
+const trainingOf = ({ config }: SegmentRun) => ({
+  recipe_hash: config.recipe_hash,
+  set_id: config.data.set_id,
+  split_id: config.data.split_id,
+  seed: config.train.seed,
+})

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
+import { nameOf, readIndex } from '../prepare/shard_set.ts'
+import { readSourceMap } from '../prepare/source_map.ts'
+import { readLines, readShardCases } from '../prepare/staging.ts'
+import { RUN_FILES } from '../runs/folder.ts'
+import type { SegmentRun } from '../runs/kinds.ts'
+import { UserError } from '../schema/errors.ts'
+import { SegmentPrediction } from '../schema/prediction.ts'
+import { PART_CODES, type VolumeShardCase } from '../schema/shard_set.ts'
+import { readBytes } from '../storage/local.ts'
+import { readSafetensors } from '../storage/safetensors.ts'
+
+/** A validation case of a run, as it is stored and as it lies in the data set. */
+export interface ValidationVolume {
+  /** [C, Z, Y, X] */
+  data: StoredVoxels
+  shape: [number, number, number, number]
+  /** Bytes of its images. */
+  read(): Promise<Uint8Array[]>
+  /** What validation wrote of it, relative to the run's predictions; null where it was not evaluated. */
+  mask: string | null
+}
+
+/**
+ * The first validation cases of a run, in shard order, smaller ones first: what is checked is the path, not the size.
+ *
+ * @throws {UserError} when the shard set is gone, or a case's files are not where `prepare` read them
+ */
+export async function validationVolumes(run: SegmentRun, most: number): Promise<ValidationVolume[]> {
+  const { data } = run.config
+  const index = await readIndex(data.shard_set)
+  if (index === null || index.set_id !== data.set_id)
+    throw new UserError(
+      `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
+        '  do: run "fiducial prepare" with the recipe of the run again; the same data gives the same set.',
+    )
+  const split = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.safetensors')
+  const part = (await readSafetensors(split)).part!.data
+  const sources = await readSourceMap(data.shard_set)
+  const predicted = await readLines(join(run.dir, RUN_FILES.predictions, 'val.jsonl'), SegmentPrediction)
+  const masks = new Map(predicted?.map((line) => [line.case_id, line.mask]))
+  const chosen = index.shards
+    .filter((_, row) => part[row] === PART_CODES.val)
+    .sort((a, b) => a.bytes - b.bytes)
+    .slice(0, most)
+  const found: ValidationVolume[] = []
+  for (const { file } of chosen) {
+    const stored = (await readShardCases(data.shard_set, nameOf(file)))[0] as VolumeShardCase
+    const paths = sources?.get(stored.case_id)?.images
+    if (paths === undefined)
+      throw new UserError(
+        `Where the files of ${stored.case_id} lie is not known.\n  do: run "fiducial prepare" with the recipe again, which notes it.`,
+      )
+    const { dtype, shape, data: bits } = (await readSafetensors(join(data.shard_set, file))).image!
+    const voxels =
+      dtype === 'F16' ? new Float16Array(bits.buffer, bits.byteOffset, bits.length) : (bits as StoredVoxels)
+    found.push({
+      data: voxels,
+      shape: shape as [number, number, number, number],
+      read: () => Promise.all(paths.map(readBytes)),
+      mask: masks.get(stored.case_id) ?? null,
+    })
+  }
+  return found
+}
