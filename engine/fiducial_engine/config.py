@@ -479,7 +479,8 @@ class ImageSpec:
     resample: Literal["bilinear", "bicubic"]  # Resize filter, antialiased, equal to Pillow's.
     antialias: bool  # Widen the filter when shrinking, as Pillow does. False reproduces models trained without.
     pad_value: int  # Fill of `fit: pad`, as a fraction n/255 of the stored range.
-    # Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are.
+    # Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are and shows
+    # DICOM by its own window.
     window: ImageSpecWindow | None
     exif_orientation: bool  # Turn the image as its EXIF tag says.
     flip: tuple[Literal["y", "x"], ...]  # Array axes reversed after decoding, for models trained on mirrored arrays.

@@ -1,7 +1,8 @@
+import { dicomHeader } from './dicom/decode_image.ts'
 import { ImageError } from './image_error.ts'
 import { jpegHeader } from './jpeg_header.ts'
 import { pngHeader } from './png_header.ts'
-import { type ImageFormat, sniffFormat } from './signature.ts'
+import { type ImageFormat, type RasterFormat, sniffFormat } from './signature.ts'
 import { tiffHeader } from './tiff_header.ts'
 import { webpHeader } from './webp_header.ts'
 
@@ -24,7 +25,7 @@ export const decodedBytes = ({ height, width, channels, bits }: ImageHeader) =>
 
 /** A header as stored, before the EXIF turn. */
 export interface StoredHeader {
-  format: ImageFormat
+  format: RasterFormat
   height: number
   width: number
   bits: 8 | 16
@@ -44,18 +45,20 @@ export interface StoredHeader {
 export const MAX_PIXELS = 2 ** 27
 
 /**
- * The header of PNG, JPEG, TIFF or WebP bytes; decodes no pixels.
+ * The header of PNG, JPEG, TIFF, WebP or DICOM bytes; decodes no pixels.
  *
- * @throws {ImageError} if the file is something else, damaged, animated, of several pages, of a sample type that
+ * @throws {ImageError} if the file is something else, damaged, animated, of several pages or frames, of a sample type that
  *   is not read, or larger than MAX_PIXELS
  */
 export async function readHeader(bytes: Uint8Array): Promise<ImageHeader> {
-  return uprightHeader(storedHeader(bytes))
+  return sniffFormat(bytes) === 'dicom' ? dicomHeader(bytes) : uprightHeader(storedHeader(bytes))
 }
 
-/** As `readHeader`, with what decoding needs besides. */
+/** As `readHeader`, with what decoding needs besides; of the formats that `#raster` decodes. */
 export function storedHeader(bytes: Uint8Array): StoredHeader {
   const format = sniffFormat(bytes)
+  if (format === 'dicom')
+    throw new ImageError('The file is DICOM.', 'give it where DICOM is read, or export it as 16-bit PNG.')
   const header = PARSERS[format](bytes)
   const { height, width } = header
   if (height === 0 || width === 0)
@@ -84,7 +87,7 @@ export function uprightHeader(header: StoredHeader): ImageHeader {
   }
 }
 
-const PARSERS: Record<ImageFormat, (bytes: Uint8Array) => StoredHeader> = {
+const PARSERS: Record<RasterFormat, (bytes: Uint8Array) => StoredHeader> = {
   png: pngHeader,
   jpeg: jpegHeader,
   tiff: tiffHeader,

@@ -29,6 +29,7 @@ const FORMAT_OF_EXTENSION: Record<string, ImageFormat> = {
   tif: 'tiff',
   tiff: 'tiff',
   webp: 'webp',
+  dcm: 'dicom',
 }
 
 /**

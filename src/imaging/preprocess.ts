@@ -28,7 +28,8 @@ export interface StoredTensor {
  * In this order:
  * 1. decode, without colour management; CMYK to RGB; alpha composited over black (`flatten`)
  * 2. turn upright by EXIF, if the spec says so; reverse the axes in `flip`
- * 3. window: source values to the stored range, 0..255 or 0..65535
+ * 3. window: source values to the stored range, 0..255 or 0..65535; of DICOM, the values that its modality transform
+ *    gives, by the spec's window or else the file's own; then MONOCHROME1 is inverted
  * 4. stain normalisation, RGB only
  * 5. RGB to grey (luma) if one channel is stored
  * 6. fit: resize (Pillow's filter), cut to or padded to `size`
@@ -43,7 +44,7 @@ export interface StoredTensor {
 export async function preprocess(bytes: Uint8Array, spec: ImageSpec): Promise<StoredTensor> {
   const decoded = await decodeImage(bytes, spec)
   const upright = flip(decoded.raster, { y: spec.flip.includes('y'), x: spec.flip.includes('x') })
-  const windowed = applyWindow(upright, spec.window, spec.dtype === 'int16' ? 16 : 8)
+  const windowed = applyWindow(upright, spec.window, spec.dtype === 'int16' ? 16 : 8, decoded.meaning)
   const { raster: stained, notes } = applyStain(windowed, spec.stain)
   const coloured = spec.channels === 1 ? luma(stained) : stained
   const planes = place(coloured, spec)

@@ -1,10 +1,13 @@
+import { isDicom } from './dicom/signature.ts'
 import { ImageError } from './image_error.ts'
 
-export const FORMATS = ['png', 'jpeg', 'tiff', 'webp'] as const
+export const FORMATS = ['png', 'jpeg', 'tiff', 'webp', 'dicom'] as const
 export type ImageFormat = (typeof FORMATS)[number]
+/** Those that `#raster` decodes. */
+export type RasterFormat = Exclude<ImageFormat, 'dicom'>
 
 /**
- * The format by the file's first bytes; a name or an extension decides nothing. Nothing but the four formats is
+ * The format by the file's first bytes; a name or an extension decides nothing. Nothing but these formats is
  * ever handed to a decoder, so an SVG or HTML file is never rendered, whatever it is called.
  *
  * @throws {ImageError} naming what the file is instead, where its first bytes tell
@@ -12,14 +15,15 @@ export type ImageFormat = (typeof FORMATS)[number]
 export function sniffFormat(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0)
     throw new ImageError('The file is empty (0 bytes).', 'copy or download it again, or leave the case out.')
-  for (const format of FORMATS) if (SIGNATURES[format].some((s) => matches(bytes, s))) return format
+  for (const format of FORMATS)
+    if (format === 'dicom' ? isDicom(bytes) : SIGNATURES[format].some((s) => matches(bytes, s))) return format
   const other = OTHERS.find(([, signature]) => matches(bytes, signature))
   if (other !== undefined) throw new ImageError(`The file is ${other[0]}, which is not read.`, other[2])
   const text = textKind(bytes)
   if (text !== null) throw new ImageError(`The file is ${text[0]}, not an image.`, text[1])
   const start = [...bytes.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ')
   throw new ImageError(
-    `The file is not a PNG, JPEG, TIFF or WebP image; it starts with the bytes ${start}.`,
+    `The file is not a PNG, JPEG, TIFF, WebP or DICOM image; it starts with the bytes ${start}.`,
     'convert it to PNG, or leave the case out.',
   )
 }
@@ -27,7 +31,7 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat {
 /** Bytes expected at an offset. */
 type Signature = readonly (readonly [offset: number, bytes: string])[]
 
-const SIGNATURES: Record<ImageFormat, readonly Signature[]> = {
+const SIGNATURES: Record<RasterFormat, readonly Signature[]> = {
   png: [[[0, '\x89PNG\r\n\x1a\n']]],
   jpeg: [[[0, '\xff\xd8\xff']]],
   tiff: [[[0, 'II*\0']], [[0, 'MM\0*']], [[0, 'II+\0']], [[0, 'MM\0+']]],
@@ -45,7 +49,6 @@ const OTHERS: readonly (readonly [name: string, signature: Signature, advice: st
   ['a GIF', [[0, 'GIF8']], 'GIF may be animated and holds 256 colours: save the frame you mean as PNG.'],
   ['a BMP', [[0, 'BM']], TO_PNG],
   ['gzip-compressed', [[0, '\x1f\x8b']], `unpack it first; if it is a NIfTI volume, ${VOLUME}`],
-  ['a DICOM file', [[128, 'DICM']], 'this task reads PNG, JPEG, TIFF and WebP: export it as 16-bit PNG.'],
   ['a NIfTI volume', [[344, 'n+1\0']], VOLUME],
   ['JPEG 2000', [[0, '\0\0\0\x0cjP  ']], TO_PNG],
   ['a JPEG 2000 codestream', [[0, '\xff\x4f\xff\x51']], TO_PNG],

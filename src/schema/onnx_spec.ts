@@ -33,7 +33,7 @@ export const OnnxSpec = z.strictObject({
     ),
     pad_value: pad_value.optional().describe('fill of fit: pad, 0..255'),
     window: window.describe(
-      'null: 8-bit values as they are; { low, high }: source values mapped to the input range',
+      'null: 8-bit values as they are, DICOM by its own window; { low, high }: source values mapped to the input range',
     ),
     exif_orientation: exif_orientation.describe('true: images are turned as their EXIF tag says'),
     flip: flip.describe('array axes reversed, [] for none'),

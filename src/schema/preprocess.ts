@@ -49,7 +49,7 @@ export const ImageSpec = z.strictObject({
     .refine((w) => w.high > w.low, 'window.high must exceed window.low')
     .nullable()
     .describe(
-      'Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are.',
+      'Source values mapped linearly to the whole stored range and clipped; null keeps 8-bit values as they are and shows DICOM by its own window.',
     ),
   exif_orientation: z.boolean().describe('Turn the image as its EXIF tag says.'),
   flip: z

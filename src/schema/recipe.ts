@@ -36,7 +36,7 @@ export const ImagePrepare = z.strictObject({
     ])
     .default('auto')
     .describe(
-      'Source values mapped to the stored range. auto: 8-bit as is; above, 0 to the next 2^n - 1 over a sample.',
+      'Source values mapped to the stored range. auto: 8-bit as is; DICOM by its own window; else 0 to the next 2^n - 1 over a sample.',
     ),
   exif_orientation: z.boolean().default(true),
   flip: z.array(z.enum(['y', 'x'])).default([]),

@@ -41,7 +41,7 @@ export async function sniff(path: string): Promise<Sniffed> {
   if (look === null && images.some(unreadFormat)) throw new UserError(noImages(draft.root, images))
   if (look === null)
     throw new UserError(
-      `None of the images could be read, e.g. ${firstFew(images, 3)}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF or WebP.`,
+      `None of the images could be read, e.g. ${firstFew(images, 3)}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF, WebP or DICOM.`,
     )
   const patients = new Set(data.cases.map((c) => c.patient_id)).size
   if (patients < 20)
