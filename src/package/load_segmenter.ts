@@ -53,6 +53,18 @@ export async function loadAnyPackage(
     : openSegmenter(manifest as PackageManifest<SegmentPackage>, problem, options)
 }
 
+/**
+ * The same of a package that segments volumes.
+ *
+ * @throws {UserError} when it scores images
+ */
+export async function loadSegmenter(dir: string, options: LoadOptions = {}): Promise<LoadedSegmenter> {
+  const loaded = await loadAnyPackage(dir, options)
+  if (isSegmenter(loaded)) return loaded
+  await loaded.close()
+  throw new UserError(`The package ${dir} scores images; one that segments volumes is needed here.`)
+}
+
 const isOfImages = (manifest: PackageManifest<AnyPackage>): manifest is PackageManifest =>
   !isSegmentPackage(manifest.model)
 

@@ -130,6 +130,14 @@ export const PredictResult = z.strictObject({
       scores: z.record(z.string(), z.number()),
       decisions: z.record(z.string(), z.boolean()),
       operating_points: z.record(z.string(), z.number()).describe('Label → threshold applied.'),
+      mask: z
+        .string()
+        .exactOptional()
+        .describe('Of a segmentation: the file of the mask, where one was written.'),
+      volumes_ml: z
+        .record(z.string(), z.number())
+        .exactOptional()
+        .describe('Of a segmentation: structure → volume; its decision is whether there is any.'),
       seconds: z.number(),
       warnings: z.array(z.string()),
     }),

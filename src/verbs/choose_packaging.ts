@@ -7,7 +7,7 @@ import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 
 export interface PackagingRequest {
-  run?: string | undefined
+  runs: readonly string[]
   onnx?: string
   verify?: string
   preprocess?: string
@@ -28,8 +28,8 @@ export async function choosePackaging(
   request: PackagingRequest,
   io: Io,
 ): Promise<PackageResult | DryRunResult> {
-  const { run, onnx, verify, out } = request
-  const doors = [run, onnx, verify].filter((one) => one !== undefined)
+  const { runs, onnx, verify, out } = request
+  const doors = [runs[0], onnx, verify].filter((one) => one !== undefined)
   if (doors.length !== 1)
     throw new UserError(
       'Name one thing: a run folder, or --onnx <file>, or --verify <package>.\n  do: "fiducial package --help" has an example of each.',
@@ -50,7 +50,15 @@ export async function choosePackaging(
       io,
     )
   }
-  const { dir } = await findByReference(run!)
+  if (runs.length > 1) {
+    const { packageEnsemble } = await import('./package_segment.ts')
+    const dirs = []
+    for (const one of runs) dirs.push((await findByReference(one)).dir)
+    if (request.dryRun) return would(`export and certify the runs ${dirs.join(', ')} together`, out)
+    const named = request.packageVersion === undefined ? {} : { version: request.packageVersion }
+    return packageEnsemble(dirs, { ...data, ...target, ...named, set: request.set }, io)
+  }
+  const { dir } = await findByReference(runs[0]!)
   if (request.dryRun) return would(`export and certify the run ${dir}`, out ?? join(dir, RUN_FILES.package))
   const version = request.packageVersion === undefined ? {} : { version: request.packageVersion }
   const { packageRun } = await import('./package.ts')

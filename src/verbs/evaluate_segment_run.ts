@@ -19,6 +19,7 @@ import type { EvaluateOptions } from './evaluate.ts'
 import { withTemporaryFolder } from './export_run.ts'
 import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
+import { maskFileName } from './mask_file_name.ts'
 import { type PredictedCase, predictedPart } from './predicted_part.ts'
 import { maskPairOf } from './read_masks.ts'
 import { readSegmentEvaluation } from './read_segment_evaluation.ts'
@@ -131,10 +132,11 @@ async function measureAll(
     const { case_id, patient_id, attributes } = one
     const prediction = await masks(one)
     const bytes = await writeNifti(prediction, { gzip: true })
-    const mask = join(part, fileName(case_id, names))
+    const mask = join(part, maskFileName(case_id, names))
     await writeAtomic(join(folder, mask), bytes)
     lines.push({ case_id, patient_id, mask, mask_sha256: sha256(bytes), attributes })
-    const pair = maskPairOf({ prediction, reference: await one.reference() })
+    const reference = await one.reference()
+    const pair = maskPairOf({ prediction, reference })
     const { per_label } = measureMasks(pair, labels, config.surface_tolerance_mm)
     measured.push({ case_id, patient_id, attributes, per_label })
     if ((i + 1) % 25 === 0) io.log(`measured ${i + 1} of ${cases.length} cases`)
@@ -142,15 +144,6 @@ async function measureAll(
   const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
   await writeAtomic(join(folder, `${part}.jsonl`), text)
   return { measured, masks, digest: sha256(text) }
-}
-
-/** A case id as the name of a file, told apart where two would be the same. */
-function fileName(caseId: string, taken: Set<string>): string {
-  const stem = caseId.replace(/[^\w.-]/g, '_').replace(/^\.+/, '_')
-  let name = stem
-  for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`
-  taken.add(name)
-  return `${name}.nii.gz`
 }
 
 async function writeInto(

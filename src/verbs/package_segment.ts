@@ -11,7 +11,8 @@ import { segmentCard } from '../package/segment_card.ts'
 import { hashFiles, publishPackage, refuseOccupied } from '../package/write.ts'
 import { readFingerprint, readIndex } from '../prepare/shard_set.ts'
 import { RUN_FILES } from '../runs/folder.ts'
-import type { SegmentRun } from '../runs/kinds.ts'
+import { isSegmentRun, type SegmentRun } from '../runs/kinds.ts'
+import { readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
 import type { MaskInference, SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { Certificate } from '../schema/model_package.ts'
@@ -127,6 +128,26 @@ export async function packageSegmentRuns(
     })
   })
   return packageResult(out, certificate)
+}
+
+/**
+ * Packages several runs as one.
+ *
+ * @throws {UserError} as `packageSegmentRuns`, and when a run scores images
+ */
+export async function packageEnsemble(
+  dirs: readonly string[],
+  options: PackageRunOptions,
+  io: Io,
+): Promise<PackageResult> {
+  const runs: SegmentRun[] = []
+  for (const dir of dirs) {
+    const run = await readRun(dir)
+    if (!isSegmentRun(run))
+      throw new UserError(`${run.id} scores images; only segmentation runs are packaged together.`)
+    runs.push(run)
+  }
+  return packageSegmentRuns(runs, options, io)
 }
 
 async function certified(

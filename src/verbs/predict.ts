@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { isSegmentPackage, readAnyManifest } from '../package/read.ts'
 import { findPackage } from '../runs/find.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
@@ -32,8 +33,11 @@ export async function predict(
   options: PredictOptions,
   io: Io,
 ): Promise<PredictResult> {
+  const dir = await findPackage(packageDir)
+  const { model: manifest } = await readAnyManifest(dir)
+  if (isSegmentPackage(manifest)) return predictMasks(dir, paths, options, io)
   const files = await findImages(paths)
-  const loaded = await loadPackage(await findPackage(packageDir), options)
+  const loaded = await loadPackage(dir, options)
   try {
     for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
     const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
@@ -56,6 +60,23 @@ export async function predict(
       io.log(`wrote ${join(options.out, 'predictions.csv')} and predictions.json`)
     }
     return result
+  } finally {
+    await loaded.close()
+  }
+}
+
+async function predictMasks(
+  dir: string,
+  paths: readonly string[],
+  options: PredictOptions,
+  io: Io,
+): Promise<PredictResult> {
+  const { loadSegmenter } = await import('../package/load_segmenter.ts')
+  const { predictVolumes } = await import('./predict_volumes.ts')
+  const loaded = await loadSegmenter(dir, options)
+  try {
+    for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
+    return await predictVolumes(loaded, paths, options.out, io)
   } finally {
     await loaded.close()
   }

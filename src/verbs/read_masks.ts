@@ -62,7 +62,8 @@ async function readMask(path: string): Promise<Volume> {
   )
 }
 
-function requireSameGrid(prediction: Volume, reference: Volume): void {
+/** @throws {ImageError} for two masks that do not lie on the same grid, with the numbers */
+export function requireSameGrid(prediction: Volume, reference: Volume): void {
   const same = 'predict on the grid of the reference, or resample one of them onto the grid of the other.'
   const [p, r] = [prediction.shape, reference.shape]
   if (p.some((n, axis) => n !== r[axis]))

@@ -1,16 +1,18 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { certificateProblem, readPackage } from '../package/read.ts'
+import { certificateProblem, isSegmentPackage, readAnyPackage } from '../package/read.ts'
 import { describeUnlearnable } from '../prepare/learnable.ts'
 import { findPython } from '../python/environment.ts'
 import { RUN_FILES, runsFolder } from '../runs/folder.ts'
+import { isSegmentRun } from '../runs/kinds.ts'
 import { resolveModel } from '../runs/model.ts'
 import { readRun } from '../runs/read.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
+import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult, RunResult, TrainResult } from '../schema/results.ts'
-import { currentEvaluation } from './current_evaluation.ts'
-import { evaluateScores } from './evaluate.ts'
+import { currentEvaluation, currentSegmentEvaluation } from './current_evaluation.ts'
+import { evaluate } from './evaluate.ts'
 import { refuseSharedPatients } from './given_split.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
@@ -57,13 +59,15 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
     return { value: value.result, skipped: value.wasFinished }
   })
   const evaluation = await stage('evaluate', () =>
-    reuse(
+    reuse<Evaluation | SegmentEvaluation>(
       async () => {
-        const { sha256 } = await readValPredictions(await readRun(trained.run_dir), io)
+        const run = await readRun(trained.run_dir)
+        if (isSegmentRun(run)) return currentSegmentEvaluation(run, loaded.recipe.evaluate)
+        const { sha256 } = await readValPredictions(run, io)
         const from = { predictions_sha256: sha256, evaluate: loaded.recipe.evaluate }
         return currentEvaluation(trained.run_dir, from)
       },
-      () => evaluateScores({ run: trained.run_dir }, { split: 'val' }, io),
+      () => evaluate({ run: trained.run_dir }, { split: 'val' }, io),
     ),
   )
   const packaged = await stage('package', () =>
@@ -82,7 +86,9 @@ export async function run(loaded: LoadedRecipe, options: TrainOptions, io: Io): 
     evaluate: evaluation,
     test_split: {
       cases: prepared.split.cases.test,
-      ...(await readTestState(trained.run_dir, evaluation.operating_points)),
+      ...('operating_points' in evaluation
+        ? await readTestState(trained.run_dir, evaluation.operating_points)
+        : await readTestState(trained.run_dir, {})),
     },
     package: packaged,
     package_dir: packaged.package_dir,
@@ -107,20 +113,24 @@ async function reuse<T>(
 async function currentPackage(
   trained: TrainResult,
   recipe: Recipe,
-  evaluation: Evaluation,
+  evaluation: Evaluation | SegmentEvaluation,
 ): Promise<PackageResult | null> {
   const { checkpoint } = recipe.package
   const run = await readRun(trained.run_dir)
   const dir = join(run.dir, RUN_FILES.package)
   // What cannot be read is made again.
-  const found = await readPackage(dir).catch(() => null)
+  const found = await readAnyPackage(dir).catch(() => null)
   if (found === null || found.certificate === null || found.damage.length > 0) return null
   if (certificateProblem(found) !== null || found.model.provenance.step !== run[checkpoint]?.step) return null
   const madeBy = found.model.provenance.recipe as Partial<Recipe> | null
   if (!isDeepStrictEqual([madeBy?.evaluate, madeBy?.package], [recipe.evaluate, recipe.package])) return null
   // The latest checkpoint has operating points of its own, unless it is the best.
   const isEvaluated = run[checkpoint]?.step === run.best?.step
-  if (isEvaluated && !isDeepStrictEqual(found.model.operating_points, evaluation.operating_points))
-    return null
+  const { model } = found
+  const isSame = isSegmentPackage(model)
+    ? 'inference' in evaluation && isDeepStrictEqual(model.inference, evaluation.inference)
+    : 'operating_points' in evaluation &&
+      isDeepStrictEqual(model.operating_points, evaluation.operating_points)
+  if (isEvaluated && !isSame) return null
   return packageResult(dir, found.certificate)
 }

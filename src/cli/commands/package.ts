@@ -15,15 +15,17 @@ interface Flags {
 export function packageCommand(): Command {
   return command<PackageResult | DryRunResult, Flags>({
     name: 'package',
-    arguments: ['[run]'],
+    arguments: ['[run...]'],
     summary: 'export a run as a certified model package, or verify one',
     description:
       'Exports a finished run to ONNX and certifies that the package computes what was trained: on synthetic golden ' +
       'images and on real validation cases, in PyTorch, onnxruntime and the server. ' +
+      'Several segmentation runs, such as the folds of a recipe, become one package that averages them. ' +
       'With --onnx it packages a model that another tool trained; with --verify it measures an existing package again. ' +
       'Exit code 3 when a certificate fails: the package is written, and "serve" and "predict" refuse it.',
     examples: [
       'fiducial package runs/chest-20261121-143005',
+      'fiducial package runs/hippocampus-* --out ensemble',
       'fiducial package --onnx m.onnx --preprocess spec.yaml --reference cases.csv --out m-package',
       'fiducial package --verify runs/chest-20261121-143005/package --data recipe.yaml',
     ],
@@ -36,9 +38,9 @@ export function packageCommand(): Command {
       new Option('--reference <csv>', 'with --onnx: files with the scores that it gave where it was trained'),
       new Option('--verify <package>', 'measure this package again; writes nothing'),
     ],
-    async action({ args: [run], flags, io }) {
+    async action({ args: runs, flags, io }) {
       const { choosePackaging } = await import('../../verbs/choose_packaging.ts')
-      return choosePackaging({ ...flags, run }, io)
+      return choosePackaging({ ...flags, runs }, io)
     },
     print: (result) => ('dry_run' in result ? dryRunText(result) : certificateText(result)),
     attention: (result) =>

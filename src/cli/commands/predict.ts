@@ -1,18 +1,21 @@
 import { type Command, Option } from 'commander'
 import type { PredictResult } from '../../schema/results.ts'
 import { command, positiveInteger, threadCount } from '../command.ts'
+import { table } from '../table.ts'
 
 export function predictCommand(): Command {
   return command<PredictResult, { batch: number; threads?: number; allowFailed: boolean }>({
     name: 'predict',
     arguments: ['<package>', '<files...>'],
-    summary: 'score images with a model package',
+    summary: 'score images, or segment volumes, with a model package',
     description:
-      'Scores image files, and all images in folders, with a model package. Needs no Python. ' +
+      'Scores image files, and all images in folders, with a model package; or segments NIfTI volumes and DICOM series, ' +
+      'whose masks go to --out on the grid of each input. Needs no Python. ' +
       'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
     examples: [
       'fiducial predict runs/chest/package scan.png',
       'fiducial predict runs/chest/package images/ --out predictions --json',
+      'fiducial predict runs/hippocampus/package scans/ --out masks',
     ],
     flags: ['out'],
     options: [
@@ -26,13 +29,14 @@ export function predictCommand(): Command {
       const { predict } = await import('../../verbs/predict.ts')
       return predict(dir!, files, flags, io)
     },
-    print: table,
+    print: (result) =>
+      result.predictions.some((one) => one.volumes_ml) ? volumeTable(result) : scoreTable(result),
     attention: ({ failed }) =>
       failed.length > 0 ? `${failed.length} of the files could not be scored; "failed" says why.` : null,
   })
 }
 
-function table({ predictions, failed }: PredictResult): string {
+function scoreTable({ predictions, failed }: PredictResult): string {
   const labels = Object.keys(predictions[0]?.scores ?? {})
   const rows = predictions.map((p) => [
     `${p.warnings.length > 0 ? '! ' : ''}${printable(p.file)}`,
@@ -55,6 +59,30 @@ function table({ predictions, failed }: PredictResult): string {
   if (predictions.some((p) => Object.values(p.decisions).some(Boolean)))
     lines.push('', `${plusText(predictions)} Research use, not a diagnosis.`)
   return lines.join('\n')
+}
+
+function volumeTable({ predictions, failed }: PredictResult): string {
+  const labels = Object.keys(predictions[0]!.volumes_ml!)
+  const text = table(
+    [
+      'case',
+      ...labels.map((label) => `${label} in ml`),
+      'seconds',
+      ...(predictions[0]!.mask ? ['mask'] : []),
+    ],
+    predictions.map((one) => [
+      `${one.warnings.length > 0 ? '! ' : ''}${printable(one.case_id)}`,
+      ...labels.map((label) => one.volumes_ml![label]!.toPrecision(4)),
+      one.seconds.toFixed(1),
+      ...(one.mask ? [printable(one.mask)] : []),
+    ]),
+  )
+  const lines = [text]
+  for (const { file, warnings } of predictions.filter((one) => one.warnings.length > 0))
+    lines.push(`! ${printable(file)}: ${printable(warnings.join(' ').replaceAll(/\s+/g, ' '))}`)
+  for (const { file, reason } of failed)
+    lines.push(`failed: ${printable(file)}: ${printable(reason.replaceAll(/\s+/g, ' '))}`)
+  return [...lines, '', 'Research use, not a diagnosis.'].join('\n')
 }
 
 /** What the plus signs say: thresholds are of the package, the same for all images. */

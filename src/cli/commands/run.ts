@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander'
 import type { Evaluation } from '../../schema/evaluation.ts'
+import type { SegmentEvaluation } from '../../schema/evaluation_segment.ts'
 import type { DryRunResult, RunResult } from '../../schema/results.ts'
-import { summaryLines } from '../../verbs/evaluation_text.ts'
+import { segmentSummaryLines, summaryLines } from '../../verbs/evaluation_text.ts'
 import { openedText } from '../../verbs/opened_text.ts'
 import { command } from '../command.ts'
 import { dryRunText, trainLine } from './train.ts'
@@ -60,10 +61,17 @@ function runText(result: RunResult): string {
     `report   ${result.report}`,
     `package  ${result.package_dir}`,
     '',
-    ...summaryLines(result.evaluate as Evaluation, result),
+    ...summary(result),
     '',
     ...nextLines(result),
   ].join('\n')
+}
+
+function summary(result: RunResult): string[] {
+  const { kind } = result.evaluate.task as { kind?: string }
+  return kind === 'segment'
+    ? segmentSummaryLines(result.evaluate as SegmentEvaluation, result)
+    : summaryLines(result.evaluate as Evaluation, result)
 }
 
 function nextLines({ test_split: test, run_dir, package_dir }: RunResult): string[] {

@@ -1,0 +1,95 @@
+import { join } from 'node:path'
+import { writeNifti } from '../imaging/nifti/write.ts'
+import type { LoadedSegmenter } from '../package/load_segmenter.ts'
+import { StoppedError, UserError } from '../schema/errors.ts'
+import type { PredictResult } from '../schema/results.ts'
+import { csvText } from '../storage/csv.ts'
+import { readBytes, sha256, writeAtomic } from '../storage/local.ts'
+import type { Io } from './io.ts'
+import { maskFileName } from './mask_file_name.ts'
+import { type VolumeInput, volumeInputs } from './volume_inputs.ts'
+
+/**
+ * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files. A case that
+ * cannot be read is listed in `failed` and stops nothing.
+ *
+ * @throws {UserError} when there is no volume at all
+ */
+export async function predictVolumes(
+  loaded: LoadedSegmenter,
+  paths: readonly string[],
+  out: string | undefined,
+  io: Io,
+): Promise<PredictResult> {
+  const inputs = await volumeInputs(paths, loaded.model.preprocess.channels)
+  const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
+  const names = new Set<string>()
+  if (out === undefined)
+    io.log('note: volumes are measured and no mask is kept; --out names a folder for the masks.')
+  for (const input of inputs) {
+    if (io.signal.aborted) throw new StoppedError('Stopped. Masks that were finished are kept.')
+    io.log(`segmenting ${input.name}`)
+    const one = await segmentOne(loaded, input, out, names)
+    if ('reason' in one) result.failed.push(one)
+    else result.predictions.push(one)
+  }
+  if (out !== undefined) {
+    await writeAtomic(join(out, 'predictions.json'), `${JSON.stringify(result, null, 2)}\n`)
+    await writeAtomic(join(out, 'volumes.csv'), volumesCsv(result, loaded))
+    io.log(`wrote ${result.predictions.length} masks, volumes.csv and predictions.json into ${out}`)
+  }
+  return result
+}
+
+async function segmentOne(
+  loaded: LoadedSegmenter,
+  { case_id, name, files }: VolumeInput,
+  out: string | undefined,
+  names: Set<string>,
+): Promise<PredictResult['predictions'][number] | PredictResult['failed'][number]> {
+  const start = performance.now()
+  try {
+    const bytes: Uint8Array[] = []
+    for (const file of files) bytes.push(await readBytes(file))
+    const { mask, volumes_ml, warnings } = await loaded.segment(bytes)
+    const path = out === undefined ? null : join(out, maskFileName(case_id, names))
+    if (path !== null) await writeAtomic(path, await writeNifti(mask, { gzip: true }))
+    return {
+      file: name,
+      case_id,
+      input_sha256:
+        bytes.length === 1 ? sha256(bytes[0]!) : sha256(bytes.map((one) => `${sha256(one)}\n`).join('')),
+      scores: {},
+      decisions: Object.fromEntries(Object.entries(volumes_ml).map(([label, ml]) => [label, ml > 0])),
+      operating_points: {},
+      volumes_ml,
+      ...(path === null ? {} : { mask: path }),
+      seconds: (performance.now() - start) / 1000,
+      warnings: [...loaded.warnings, ...warnings],
+    }
+  } catch (cause) {
+    if (!(cause instanceof UserError)) throw cause
+    return { file: name, reason: cause.message }
+  }
+}
+
+function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter): string {
+  const labels = model.task.structures.map(({ name }) => name)
+  const header = [
+    'case_id',
+    ...labels.map((label) => `${label}_ml`),
+    'mask',
+    'file',
+    'input_sha256',
+    'warnings',
+  ]
+  const rows = predictions.map((one) => [
+    one.case_id,
+    ...labels.map((label) => one.volumes_ml![label]!),
+    one.mask ?? '',
+    one.file,
+    one.input_sha256,
+    one.warnings.join(' '),
+  ])
+  return csvText([header, ...rows])
+}
