@@ -1,5 +1,6 @@
 import type { Triple, Volume, Voxels } from '../volume.ts'
 import { axisMaps, type Grid } from './grid.ts'
+import { interpolateRow, rowScratch } from './interpolate_row.ts'
 import { scatter, stridesOf } from './scatter.ts'
 import { axisTaps, type Interpolation, type Taps } from './taps.ts'
 
@@ -110,96 +111,21 @@ function float32(slab: Voxels): Float32Array {
   return slab instanceof Float32Array ? slab : Float32Array.from(slab)
 }
 
-/**
- * Separable interpolation, a row at a time: the source rows around it are summed into one, whose values are then
- * summed along x. A row of weight 0 costs nothing, so that whole steps are cheap.
- */
 function blend(
   slab: Float32Array,
   [, sizeY, sizeX]: Triple,
-  [z, y, x]: SourceView['taps'],
+  taps: SourceView['taps'],
   { from, to, first }: Omit<Slab, 'end'>,
   out: Float32Array,
 ): void {
-  const row = new Float64Array(sizeX)
-  const numRows = y.inside.length
-  const numColumns = x.inside.length
+  const scratch = rowScratch(sizeX)
+  const numRows = taps[1].inside.length
+  const numColumns = taps[2].inside.length
+  const base = -first * sizeY * sizeX
   let at = 0
   for (let k = from; k < to; k++)
-    for (let j = 0; j < numRows; j++, at += numColumns) {
-      blendRows(slab, -first * sizeY * sizeX, sizeY, z, k, y, j, row)
-      along(row, x, out, at)
-    }
-}
-
-/**
- * The weighted sum of the source rows around row j of slice k.
- *
- * @param base where the slab's slice 0 would begin
- */
-export function blendRows(
-  slab: Float32Array,
-  base: number,
-  sizeY: number,
-  z: Taps,
-  k: number,
-  y: Taps,
-  j: number,
-  row: Float64Array,
-): void {
-  const sizeX = row.length
-  let pending = -1
-  let pendingWeight = 0
-  let isFirst = true
-  // Two rows a pass.
-  for (let a = k * z.width; a < (k + 1) * z.width; a++)
-    for (let b = j * y.width; b < (j + 1) * y.width; b++) {
-      const weight = z.weights[a]! * y.weights[b]!
-      if (weight === 0) continue
-      const start = base + (z.indices[a]! * sizeY + y.indices[b]!) * sizeX
-      if (pending === -1) {
-        pending = start
-        pendingWeight = weight
-        continue
-      }
-      if (isFirst) setTwo(slab, pending, pendingWeight, start, weight, row)
-      else addTwo(slab, pending, pendingWeight, start, weight, row)
-      isFirst = false
-      pending = -1
-    }
-  if (pending === -1) return
-  if (isFirst) for (let i = 0; i < sizeX; i++) row[i] = pendingWeight * slab[pending + i]!
-  else for (let i = 0; i < sizeX; i++) row[i]! += pendingWeight * slab[pending + i]!
-}
-
-function setTwo(slab: Float32Array, a: number, u: number, b: number, v: number, row: Float64Array): void {
-  for (let i = 0; i < row.length; i++) row[i] = u * slab[a + i]! + v * slab[b + i]!
-}
-
-function addTwo(slab: Float32Array, a: number, u: number, b: number, v: number, row: Float64Array): void {
-  for (let i = 0; i < row.length; i++) row[i]! += u * slab[a + i]! + v * slab[b + i]!
-}
-
-/** Interpolates a row along x into `out` from `at` on. */
-export function along(
-  row: Float64Array,
-  { width, indices, weights, inside }: Taps,
-  out: Float32Array,
-  at: number,
-): void {
-  const size = inside.length
-  if (width === 2)
-    for (let i = 0; i < size; i++) {
-      const t = 2 * i
-      const low = row[indices[t]!]!
-      out[at + i] = low + weights[t + 1]! * (row[indices[t + 1]!]! - low)
-    }
-  else
-    for (let i = 0; i < size; i++) {
-      let sum = 0
-      for (let t = i * width; t < (i + 1) * width; t++) sum += weights[t]! * row[indices[t]!]!
-      out[at + i] = sum
-    }
+    for (let j = 0; j < numRows; j++, at += numColumns)
+      interpolateRow(slab, base, sizeY, taps, k, j, scratch, out, at)
 }
 
 function pick(

@@ -2,7 +2,8 @@ import { ImageError } from '../image_error.ts'
 import { countNonFinite } from '../intensity/non_finite.ts'
 import type { Volume, Voxels } from '../volume.ts'
 import type { Grid } from './grid.ts'
-import { along, blendRows, type SourceView, sourceView } from './resample.ts'
+import { interpolateRow, rowScratch } from './interpolate_row.ts'
+import { type SourceView, sourceView } from './resample.ts'
 import { scatter } from './scatter.ts'
 
 /** How a voxel's probabilities become a label; `values` has one label value per channel. */
@@ -50,15 +51,13 @@ export function restoreLabels(
   const background = rule.kind === 'argmax' ? rule.values[0]! : 0
   labels.fill(background)
   const [sizeZ, sizeY, sizeX] = probabilities.shape
-  const row = new Float64Array(sizeX)
+  const scratch = rowScratch(sizeX)
   const lines = new Float32Array(channels * shape[2])
   for (let k = 0; k < shape[0]; k++)
     for (let j = 0; j < shape[1]; j++) {
       if (!z.inside[k] || !y.inside[j]) continue
-      for (let c = 0; c < channels; c++) {
-        blendRows(data, c * sizeZ * sizeY * sizeX, sizeY, z, k, y, j, row)
-        along(row, x, lines, c * shape[2])
-      }
+      for (let c = 0; c < channels; c++)
+        interpolateRow(data, c * sizeZ * sizeY * sizeX, sizeY, view.taps, k, j, scratch, lines, c * shape[2])
       const line = labels.subarray((k * shape[1] + j) * shape[2], (k * shape[1] + j + 1) * shape[2])
       if (rule.kind === 'argmax') mostProbable(lines, rule.values, x.inside, line)
       else paintRegions(lines, rule.values, x.inside, line)
