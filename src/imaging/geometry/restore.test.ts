@@ -69,6 +69,31 @@ test('a mask comes back from the nearest voxels: no surface moves more than half
     }
 })
 
+test('no voxel at the rim is lost: a stored grid full of foreground fills the source', () => {
+  for (const source of variedGrids())
+    for (const affine of [source.affine, source.affine.map(Math.fround)])
+      for (const { orientation, spacing_mm } of [
+        ...REQUESTS,
+        { orientation: 'RAS', spacing_mm: [0.5, 0.4, 0.3] as Triple },
+      ]) {
+        const own: Grid = { shape: [7, 9, 8], affine }
+        const { shape, affine: placed } = planGrid(own, { orientation, spacing_mm })
+        const size = shape[0] * shape[1] * shape[2]
+        const mask: Volume = { data: new Uint8Array(size).fill(1), channels: 1, shape, affine: placed }
+        const name = `${source.name}, ${orientation} ${spacing_mm}`
+        assert.ok(
+          restoreMask(mask, own).data.every((value) => value === 1),
+          name,
+        )
+        const sure = { ...mask, data: new Float32Array(2 * size).fill(1, size), channels: 2 }
+        const labels = restoreLabels(sure, own, { kind: 'argmax', values: [0, 1] })
+        assert.ok(
+          labels.data.every((value) => value === 1),
+          name,
+        )
+      }
+})
+
 test('reorientation alone, there and back, changes no label', () => {
   for (const source of variedGrids()) {
     const mask = maskOf(source, blobIn(source))

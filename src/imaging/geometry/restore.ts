@@ -18,8 +18,8 @@ export interface LabelRule {
 
 /**
  * The inverse of `planGrid` and `resample` for a prediction: probabilities are interpolated linearly at the voxels of
- * the source's own grid, and become labels there. Voxels more than half a stored voxel outside the stored grid are
- * background. Probabilities are never held on the source's grid: only one line of it at a time.
+ * the source's own grid, and become labels there. Voxels outside the stored grid (see `Taps.inside`) are background.
+ * Probabilities are never held on the source's grid: only one line of it at a time.
  *
  * @param probabilities [K, z, y, x], float32, on the stored grid, with the stored grid's affine
  * @param source the grid of the file that the patient's images are in
@@ -67,7 +67,7 @@ export function restoreLabels(
 
 /**
  * The inverse of `planGrid` and `resample` for whole numbers: each voxel of the source's own grid takes the label of
- * the stored voxel nearest to it, or 0 more than half a stored voxel outside the stored grid.
+ * the stored voxel nearest to it; outside the stored grid, as `restoreLabels` has it, 0.
  *
  * @param mask one channel on the stored grid
  * @throws {ImageError} if the grids are not aligned

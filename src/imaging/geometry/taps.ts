@@ -10,7 +10,7 @@ export interface Taps {
   indices: Int32Array
   /** [target size, width]; each row sums to 1. */
   weights: Float64Array
-  /** [target size]: 0 where the target value lies more than half a voxel outside the source. */
+  /** [target size]: 0 where the target's voxel lies outside the source, by more than `REACH` or half of its own size. */
   inside: Uint8Array
 }
 
@@ -32,9 +32,10 @@ export function axisTaps(
   const weights = new Float64Array(targetSize * width)
   const inside = new Uint8Array(targetSize)
   const last = sourceSize - 1
+  const reach = Math.max(REACH, Math.abs(step) / 2) + SLACK
   for (let i = 0; i < targetSize; i++) {
     const coordinate = start + step * i
-    inside[i] = coordinate >= -0.5 - SLACK && coordinate <= last + 0.5 + SLACK ? 1 : 0
+    inside[i] = coordinate >= -reach && coordinate <= last + reach ? 1 : 0
     const within = Math.min(last, Math.max(0, coordinate))
     if (interpolation === 'nearest') {
       indices[i] = roundHalfEven(within, 1e-7)
@@ -54,6 +55,12 @@ export function axisTaps(
 }
 
 const WIDTHS = { nearest: 1, linear: 2, cubic: 4 } as const
+
+/**
+ * Source voxels: as far as `planGrid` leaves the outermost voxel of a file beyond the outermost stored one, where it
+ * keeps the middle of a volume and rounds its size down.
+ */
+const REACH = 0.75
 
 /** Rounding in affines must not push the outermost voxels out. */
 const SLACK = 1e-3
