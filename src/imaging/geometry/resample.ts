@@ -108,7 +108,7 @@ function emptyLike(data: Voxels, length: number): Voxels {
 }
 
 function float32(slab: Voxels): Float32Array {
-  return slab instanceof Float32Array ? slab : Float32Array.from(slab)
+  return slab instanceof Float32Array ? slab : new Float32Array(slab)
 }
 
 function blend(
