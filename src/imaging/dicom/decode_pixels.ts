@@ -12,6 +12,7 @@ import { type PixelFormat, pixelFormat } from './pixel_format.ts'
 export interface Pixels {
   /** [frames, rows, columns, samples]. YCbCr has become RGB; a palette's are indices; MONOCHROME1 is as it is. */
   data: Voxels
+  /** As the header says, but for BitsStored where codestreams have more. */
   format: PixelFormat
 }
 
@@ -20,23 +21,31 @@ export interface Pixels {
  * values, filled with the sign. Uncompressed 8-, 16- and 32-bit values that need no change are a view of the file's
  * bytes.
  *
+ * @param options.unusedBits 'kept' where uncompressed unsigned values may come with what lies beyond BitsStored, for
+ *   callers that clear it as they copy
  * @throws {ImageError} if there are no pixels, or they are damaged, cut short or of a kind that is not read
  * @see DICOM PS3.5, section 8
  */
-export async function decodePixels(file: DicomFile): Promise<Pixels> {
+export async function decodePixels(
+  file: DicomFile,
+  { unusedBits }: { unusedBits: 'cleared' | 'kept' } = { unusedBits: 'cleared' },
+): Promise<Pixels> {
   const format = pixelFormat(file.dataSet)
-  if (file.transferSyntax.codec !== null) return { data: await encapsulated(file, format), format }
-  return { data: native(file.dataSet, format), format }
+  if (file.transferSyntax.codec !== null) return encapsulated(file, format)
+  const isKept = unusedBits === 'kept' && !format.isSigned && format.samples === 1
+  const bitsRead = isKept ? format.bitsAllocated : format.bitsStored
+  return { data: native(file.dataSet, { ...format, bitsStored: bitsRead }), format }
 }
 
 /** Samples in bytes or words, as they are put together before signs and colours. */
 type Words = Uint8Array | Uint16Array | Uint32Array
 
-async function encapsulated({ dataSet, transferSyntax }: DicomFile, format: PixelFormat): Promise<Voxels> {
+async function encapsulated({ dataSet, transferSyntax }: DicomFile, format: PixelFormat): Promise<Pixels> {
   const decode = await CODECS[transferSyntax.codec!]()
   const frames = encapsulatedFrames(dataSet, format.numFrames)
   const length = format.rows * format.columns * format.samples
   let out: Voxels | null = null
+  let bitsStored = format.bitsStored
   for (const [i, bytes] of frames.entries()) {
     const frame = await decode(bytes, format)
     if (frame.precision > 8 * Math.ceil(format.bitsAllocated / 8))
@@ -48,8 +57,9 @@ async function encapsulated({ dataSet, transferSyntax }: DicomFile, format: Pixe
     const signed = withSign(frame.data, frame.precision, format.isSigned)
     out ??= like(format, length * format.numFrames)
     out.set(signed, i * length)
+    bitsStored = Math.max(bitsStored, frame.precision)
   }
-  return out!
+  return { data: out!, format: { ...format, bitsStored } }
 }
 
 /** An array of the type that the header asks for. */

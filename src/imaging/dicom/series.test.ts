@@ -129,6 +129,23 @@ test('the affine puts every voxel where its header says, in every orientation an
     }
 })
 
+test('whole intercepts are added to the ends of the range without a carry', async () => {
+  const ends = Int16Array.of(-2048, 2047, -1, 0, 1, -2048, 2047, 2047, -1, -2048, 0, 1, 2, 3, 4)
+  for (const intercept of [-30720, -1024, -1, 1, 1024, 30720]) {
+    const { volume } = await seriesToVolume(
+      series(3, () => ({
+        ...{ BitsStored: 12, HighBit: 11, PixelData: new Uint8Array(ends.buffer) },
+        ...{ RescaleSlope: 1, RescaleIntercept: intercept },
+      })),
+    )
+    assert.ok(volume.data instanceof Int16Array)
+    assert.deepEqual(
+      [...volume.data],
+      [...ends, ...ends, ...ends].map((value) => value + intercept),
+    )
+  }
+})
+
 test('each slice goes through its own rescale; int16 while that is exact, float32 beyond', async () => {
   const whole = await seriesToVolume(series(3, () => ({ RescaleSlope: 2, RescaleIntercept: -1024 })))
   assert.ok(whole.volume.data instanceof Int16Array)
@@ -146,6 +163,33 @@ test('each slice goes through its own rescale; int16 while that is exact, float3
   )
   assert.ok(wide.volume.data instanceof Float32Array)
   assert.equal(wide.volume.data[ROWS * COLUMNS], 34000)
+})
+
+test('bits beyond those stored change nothing, whatever the rescale', async () => {
+  const clean = Uint16Array.from({ length: ROWS * COLUMNS }, (_, i) => 273 * i)
+  const dirty = clean.map((value, i) => value | ((i % 16) << 12))
+  const bits = { BitsStored: 12, HighBit: 11, PixelRepresentation: 0 }
+  for (const rescale of [
+    {},
+    { RescaleSlope: 1, RescaleIntercept: -1024 },
+    { RescaleSlope: 2, RescaleIntercept: 7 },
+    { RescaleSlope: 0.5, RescaleIntercept: 0 },
+  ]) {
+    const of = async (pixels: Uint16Array) =>
+      (
+        await seriesToVolume(
+          series(3, () => ({ ...bits, ...rescale, PixelData: new Uint8Array(pixels.buffer) })),
+        )
+      ).volume.data
+    const { RescaleSlope: slope, RescaleIntercept: intercept } = {
+      RescaleSlope: 1,
+      RescaleIntercept: 0,
+      ...rescale,
+    }
+    const expected = [...clean, ...clean, ...clean].map((value) => value * slope + intercept)
+    assert.deepEqual([...(await of(clean))], expected)
+    assert.deepEqual([...(await of(dirty))], expected)
+  }
 })
 
 test('unsigned values beyond int16 become float32 and keep their value', async () => {

@@ -52,9 +52,14 @@ export async function seriesToVolume(instances: readonly DicomInstance[]): Promi
     ({ instance }) => instance,
   )
   for (const [instance, slices] of byInstance) {
-    const { data } = await decodePixels(instance.file)
+    const { data, format } = await decodePixels(instance.file, { unusedBits: 'kept' })
     for (const { frame, z, place } of slices)
-      writer.write(z, data.subarray(frame * height * width, (frame + 1) * height * width), place.modality)
+      writer.write(
+        z,
+        data.subarray(frame * height * width, (frame + 1) * height * width),
+        place.modality,
+        format,
+      )
   }
   return { ...plan, volume: { data: writer.data, channels: 1, shape: plan.shape, affine: plan.affine } }
 }
