@@ -1,4 +1,5 @@
 import type { VolumeSpec } from '../schema/preprocess.ts'
+import { movedOrigin } from './geometry/affine.ts'
 import { crop, foregroundBox, pad } from './geometry/crop.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { resample } from './geometry/resample.ts'
@@ -16,13 +17,13 @@ export interface StoredVolume {
   dtype: VolumeSpec['dtype']
   shape: [channels: number, z: number, y: number, x: number]
   affine: Affine
-  /** [Z, Y, X], values as in the file; null without one. */
-  mask: Uint8Array | null
   /** The grid of the files, on which masks are given back. */
   source: Grid
   /** Format name of the files, e.g. nifti. */
   format: string
   notes: string[]
+  /** Labels on the source's grid → on the stored grid, each voxel the nearest. */
+  onStoredGrid(labels: Volume): Volume
 }
 
 /**
@@ -30,65 +31,106 @@ export interface StoredVolume {
  * The only implementation. Pure, and the same in Node and in a browser.
  *
  * @param images bytes of one file, of one a channel, or of the instances of a DICOM series
- * @param mask bytes of its mask, or null
  * @throws {ImageError} naming what is wrong with the files and what to do
  */
 export async function preprocessVolume(
   images: readonly Uint8Array[],
-  mask: Uint8Array | null,
   spec: VolumeSpec,
 ): Promise<StoredVolume> {
   const { volume, format } = await readVolume(images)
-  const source: Grid = { shape: volume.shape, affine: volume.affine }
   if (volume.channels !== spec.channels)
     throw new ImageError(
       `The volume has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
       'check which modalities the file holds.',
     )
   refuseNonFinite(volume)
-  const { volume: labels, note } = mask === null ? NO_MASK : await readMask(mask, source)
-  const notes = note === null ? [] : [note]
-
+  const source: Grid = { shape: volume.shape, affine: volume.affine }
   const grid = planGrid(source, { orientation: spec.orientation, spacing_mm: spec.spacing_mm })
-  let image = resample(volume, grid, { interpolation: spec.resample })
-  let drawn = labels === null ? null : resample(labels, grid, { interpolation: 'nearest' })
-  if (spec.crop === 'foreground') {
-    const box = foregroundBox(image)
-    if (box === null)
-      throw new ImageError(
-        'No voxel is above 0, so there is no foreground to crop to.',
-        'check that it is the right file.',
-      )
-    image = crop(image, box)
-    drawn &&= crop(drawn, box)
+  const { data, shape, affine, place } = storedImage(volume, grid, spec)
+  return {
+    data,
+    dtype: spec.dtype,
+    shape: [spec.channels, ...shape],
+    affine,
+    source,
+    format,
+    notes: [],
+    onStoredGrid: (labels) => place(resample(labels, grid, { interpolation: 'nearest' })),
   }
-  if (spec.size !== null) {
-    image = fitted(image, spec.size)
-    drawn &&= fitted(drawn, spec.size)
+}
+
+/**
+ * A mask on the stored grid of its volume.
+ *
+ * @returns values as in the file, [Z, Y, X], and what there is to say about it
+ * @throws {ImageError} if it cannot be read, holds no whole numbers, or does not lie on the grid of the image
+ */
+export async function preprocessMask(
+  bytes: Uint8Array,
+  { source, onStoredGrid }: Pick<StoredVolume, 'source' | 'onStoredGrid'>,
+): Promise<{ mask: Uint8Array; notes: string[] }> {
+  const { volume } = await readVolume([bytes])
+  const note = checkMaskGrid(volume, source)
+  const mask = onStoredGrid({ ...volume, data: wholeLabels(volume.data) }).data as Uint8Array
+  return { mask, notes: note === null ? [] : [note] }
+}
+
+interface StoredImage extends Grid {
+  data: StoredVoxels
+  /** Crops and pads a volume on the resampled grid as the image was. */
+  place(volume: Volume): Volume
+}
+
+function storedImage(volume: Volume, grid: Grid, spec: VolumeSpec): StoredImage {
+  const isPointwise = spec.intensity.every(({ kind }) => kind === 'window' || kind === 'none')
+  if (isPointwise && spec.crop === 'none' && spec.size === null)
+    return { data: storedBySlabs(volume, grid, spec), ...grid, place: (other) => other }
+  const whole = resample(volume, grid, { interpolation: spec.resample })
+  const box = spec.crop === 'foreground' ? foregroundBox(whole) : null
+  if (spec.crop === 'foreground' && box === null)
+    throw new ImageError(
+      'No voxel is above 0, so there is no foreground to crop to.',
+      'check that it is the right file.',
+    )
+  const place = (other: Volume): Volume => {
+    const cropped = box === null ? other : crop(other, box)
+    return spec.size === null ? cropped : fitted(cropped, spec.size)
   }
+  const image = place(whole)
   const values = image.data as Float32Array
   const voxels = values.length / spec.channels
   for (let c = 0; c < spec.channels; c++)
     normalizeChannel(values.subarray(c * voxels, (c + 1) * voxels), spec.intensity[c]!)
-  return {
-    data: toStored(values, spec.dtype),
-    dtype: spec.dtype,
-    shape: [spec.channels, ...image.shape],
-    affine: image.affine,
-    mask: drawn === null ? null : (drawn.data as Uint8Array),
-    source,
-    format,
-    notes,
+  return { data: toStored(values, spec.dtype), shape: image.shape, affine: image.affine, place }
+}
+
+/** Slices of the stored grid made at once. */
+const SLAB_SLICES = 32
+
+/**
+ * What depends on no other voxel is stored a slab at a time: a CT of 512 × 512 × 1,000 is never held in float32, which
+ * would be a gigabyte.
+ */
+function storedBySlabs(volume: Volume, { shape, affine }: Grid, spec: VolumeSpec): StoredVoxels {
+  const [Z, Y, X] = shape
+  const out = new STORED[spec.dtype](spec.channels * Z * Y * X)
+  for (let z = 0; z < Z; z += SLAB_SLICES) {
+    const slab: Grid = {
+      shape: [Math.min(SLAB_SLICES, Z - z), Y, X],
+      affine: movedOrigin(affine, [z, 0, 0]),
+    }
+    const values = resample(volume, slab, { interpolation: spec.resample }).data as Float32Array
+    const voxels = values.length / spec.channels
+    for (let c = 0; c < spec.channels; c++) {
+      const part = values.subarray(c * voxels, (c + 1) * voxels)
+      normalizeChannel(part, spec.intensity[c]!)
+      out.set(toStored(part, spec.dtype), (c * Z + z) * Y * X)
+    }
   }
+  return out
 }
 
-const NO_MASK = { volume: null, note: null }
-
-async function readMask(bytes: Uint8Array, image: Grid): Promise<{ volume: Volume; note: string | null }> {
-  const { volume } = await readVolume([bytes])
-  const note = checkMaskGrid(volume, image)
-  return { volume: { ...volume, data: wholeLabels(volume.data) }, note }
-}
+const STORED = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
 
 /** @throws {ImageError} for values that are no labels: fractions, negatives, above 255 */
 function wholeLabels(values: Volume['data']): Uint8Array {

@@ -36,7 +36,7 @@ export async function goldenVolumes(spec: VolumeSpec): Promise<GoldenVolume[]> {
     ['lps_anisotropic.nii.gz', [1, -1, -1], [1.5, 0.8, 0.8]],
   ] as const) {
     const bytes = await phantom(spec, spacing.map((mm, k) => mm * scale[k]!) as unknown as Triple, turn)
-    golden.push({ file, bytes, stored: await preprocessVolume([bytes], null, spec) })
+    golden.push({ file, bytes, stored: await preprocessVolume([bytes], spec) })
   }
   return golden
 }
@@ -92,7 +92,7 @@ export async function readGoldenVolumes(packageDir: string, spec: VolumeSpec): P
       return {
         file,
         bytes,
-        stored: await preprocessVolume([bytes], null, spec),
+        stored: await preprocessVolume([bytes], spec),
         tensor_sha256,
         probabilities: (await readSafetensors(join(dir, probabilities))).probabilities!.data as Float32Array,
         mask: (await readNifti(await readBytes(join(dir, mask)))).data as Uint8Array,

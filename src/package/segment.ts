@@ -38,7 +38,7 @@ export async function segmentFiles(
   model: SegmentPackage,
   networks: readonly PatchNetwork[],
 ): Promise<Segmented> {
-  const stored = await preprocessVolume(images, null, model.preprocess)
+  const stored = await preprocessVolume(images, model.preprocess)
   const probabilities = await probabilitiesOf(stored, model, networks)
   const mask = maskOf(probabilities, stored, model)
   return { mask, stored, volumes_ml: volumesOf(mask, model), warnings: [...stored.notes] }

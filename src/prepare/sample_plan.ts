@@ -66,9 +66,10 @@ async function volumePlan(
   const isOpen = known === null && [prepare.intensity].flat().some((one) => one === 'auto')
   const chosen = evenly(request.cases, SAMPLE_SIZE)
   const read = new Set(isOpen ? evenly(chosen, VOXEL_SAMPLE) : [])
-  const sample: VolumeSample[] = []
+  const planned = request.source.volumes?.planned
+  const sample: VolumeSample[] = planned?.map((one) => ({ ...one, voxels: [] })) ?? []
   let failure: UserError | null = null
-  for (const one of chosen) {
+  for (const one of planned === undefined ? chosen : []) {
     try {
       sample.push(await sampleOf(one, request.root, read.has(one)))
     } catch (error) {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { voxelSizes } from '../imaging/geometry/affine.ts'
 import { orientedGrid } from '../imaging/geometry/orientation.ts'
 import { ImageError } from '../imaging/image_error.ts'
-import { preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
+import { preprocessMask, preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
@@ -55,9 +55,14 @@ export async function writeVolumeShard(
   return report
 }
 
+interface MaskedVolume extends StoredVolume {
+  /** [Z, Y, X]; null without one. */
+  mask: Uint8Array | null
+}
+
 interface Read {
   source: StagedSource
-  volume: StoredVolume | null
+  volume: MaskedVolume | null
   reason: string
 }
 
@@ -80,12 +85,13 @@ async function read(
     return bytes
   }
   try {
-    const images = []
-    for (const path of one.images) images.push(await load(path))
-    const mask = one.mask === undefined ? null : await load(one.mask)
-    const volume = await preprocessVolume(images, mask, spec)
-    if (volume.mask !== null && maskValues !== null) checkValues(volume.mask, maskValues)
-    return { source, volume, reason: '' }
+    const volume = await preprocessVolume(await loadAll(one.images, load), spec)
+    // A CT takes gigabytes: its files and source voxels are let go before the mask's are there.
+    globalThis.gc?.()
+    if (one.mask === undefined) return { source, volume: { ...volume, mask: null }, reason: '' }
+    const { mask, notes } = await preprocessMask(await load(one.mask), volume)
+    if (maskValues !== null) checkValues(mask, maskValues)
+    return { source, volume: { ...volume, mask, notes: [...volume.notes, ...notes] }, reason: '' }
   } catch (error) {
     // What was not reached is listed too: the next run must see when it changes.
     for (const path of [...one.images, ...(one.mask === undefined ? [] : [one.mask])])
@@ -93,6 +99,15 @@ async function read(
         source.files.push({ path, stamp: await stampFile(join(root, path)), sha256: null })
     return { source, volume: null, reason: reasonOf(error) }
   }
+}
+
+async function loadAll(
+  paths: readonly string[],
+  load: (path: string) => Promise<Uint8Array>,
+): Promise<Uint8Array[]> {
+  const files: Uint8Array[] = []
+  for (const path of paths) files.push(await load(path))
+  return files
 }
 
 /** @throws {ImageError} for a value that the data set does not name: nobody knows what it means */
@@ -113,7 +128,7 @@ function checkValues(mask: Uint8Array, known: readonly number[]): void {
 const DTYPES = { uint8: 'U8', int16: 'I16', float16: 'F16', float32: 'F32' } satisfies Record<string, Dtype>
 
 async function writeFiles(
-  { data, dtype, shape, affine, mask, source }: StoredVolume,
+  { data, dtype, shape, affine, mask, source }: MaskedVolume,
   digest: string,
   caseId: string,
   folder: string,
