@@ -27,15 +27,23 @@ export interface ExpectedVolume extends GoldenVolume {
   mask: Uint8Array
 }
 
-/** Two phantoms of other orientation and spacing, so that a flipped or swapped axis shows. */
-export async function goldenVolumes(spec: VolumeSpec): Promise<GoldenVolume[]> {
+/**
+ * Two phantoms of other orientation and spacing, so that a flipped or swapped axis shows; the first is longer than a
+ * window along one axis and shorter along others, so that blending and padding show.
+ *
+ * @param patch [z, y, x] of a window
+ */
+export async function goldenVolumes(spec: VolumeSpec, patch: Triple): Promise<GoldenVolume[]> {
   const spacing = spec.spacing_mm ?? [1, 1, 1]
+  const least = patch.indexOf(Math.min(...patch))
+  const long = SHAPE.map((side, k) => (k === least ? Math.max(side, patch[k]! + 9) : side))
   const golden: GoldenVolume[] = []
-  for (const [file, turn, scale] of [
-    ['ras.nii.gz', [1, 1, 1], [1, 1, 1]],
-    ['lps_anisotropic.nii.gz', [1, -1, -1], [1.5, 0.8, 0.8]],
+  for (const [file, shape, turn, scale] of [
+    ['ras.nii.gz', long, [1, 1, 1], [1, 1, 1]],
+    ['lps_anisotropic.nii.gz', SHAPE, [1, -1, -1], [1.5, 0.8, 0.8]],
   ] as const) {
-    const bytes = await phantom(spec, spacing.map((mm, k) => mm * scale[k]!) as unknown as Triple, turn)
+    const grid = { shape: shape as unknown as Triple, spacing: spacing.map((mm, k) => mm * scale[k]!), turn }
+    const bytes = await phantom(spec, grid)
     golden.push({ file, bytes, stored: await preprocessVolume([bytes], spec) })
   }
   return golden
@@ -50,7 +58,7 @@ export async function writeGoldenVolumes(
   packageDir: string,
   golden: readonly GoldenVolume[],
   probabilities: readonly Float32Array[],
-  model: SegmentPackage,
+  model: Pick<SegmentPackage, 'task' | 'inference'>,
 ): Promise<ExpectedVolume[]> {
   const dir = join(packageDir, 'golden')
   await makeFolder(dir)
@@ -108,32 +116,32 @@ export function tensorSha256(data: GoldenVolume['stored']['data']): string {
 /** Unequal sides: a swapped axis cannot pass. */
 const SHAPE: Triple = [22, 30, 26]
 
-/** Blobs on a slope, different in each channel, within the values that the spec reads. */
+/** Blobs on a slope, different in each channel, within the values that the spec reads; along a longer axis they recur. */
 function phantom(
   spec: VolumeSpec,
-  spacing: Triple,
-  turn: readonly [number, number, number],
+  grid: { shape: Triple; spacing: readonly number[]; turn: readonly [number, number, number] },
 ): Promise<Uint8Array> {
-  const [Z, Y, X] = SHAPE
+  const [Z, Y, X] = grid.shape
   const data = new Float32Array(spec.channels * Z * Y * X)
   let at = 0
   for (let c = 0; c < spec.channels; c++) {
     const intensity = spec.intensity[c]!
     const [low, high] = intensity.kind === 'window' ? [intensity.low, intensity.high] : [0, 1000]
-    for (let z = 0; z < Z; z++)
-      for (let y = 0; y < Y; y++)
-        for (let x = 0; x < X; x++) {
+    for (let k = 0; k < Z; k++)
+      for (let j = 0; j < Y; j++)
+        for (let i = 0; i < X; i++) {
+          const [z, y, x] = [k % SHAPE[0], j % SHAPE[1], i % SHAPE[2]]
           const blob = Math.exp(-(((z - 9 - c) / 4) ** 2 + ((y - 17) / 6) ** 2 + ((x - 10) / 5) ** 2))
           const second = Math.exp(-(((z - 14) / 3) ** 2 + ((y - 9 + c) / 4) ** 2 + ((x - 18) / 3) ** 2))
-          const value = 0.15 + 0.2 * (z / Z) + 0.1 * (x / X) + 0.5 * blob - 0.25 * second
+          const value = 0.15 + 0.2 * (k / Z) + 0.1 * (i / X) + 0.5 * blob - 0.25 * second
           data[at++] = Math.fround(low + value * (high - low))
         }
   }
-  const [sz, sy, sx] = spacing
-  const [tz, ty, tx] = turn
+  const [sz, sy, sx] = grid.spacing as [number, number, number]
+  const [tz, ty, tx] = grid.turn
   const affine: Affine = [0, 0, tx * sx, -20, 0, ty * sy, 0, 30, tz * sz, 0, 0, -10, 0, 0, 0, 1]
   return writeNifti(
-    { data, channels: spec.channels, shape: SHAPE, affine },
+    { data, channels: spec.channels, shape: grid.shape, affine },
     { gzip: true, description: `phantom ${voxelSizes(affine).join(' x ')} mm` },
   )
 }

@@ -74,7 +74,7 @@ export function isSegmenter(loaded: LoadedPackage | LoadedSegmenter): loaded is 
 
 /** The package's networks and segment function, unchecked: `findDamage` and `certificateProblem` are the caller's. */
 export async function openSegmenter(
-  { dir, model, digest }: PackageManifest<SegmentPackage>,
+  { dir, model, digest }: Pick<PackageManifest<SegmentPackage>, 'dir' | 'model' | 'digest'>,
   problem: string | null,
   options: Pick<LoadOptions, 'threads'> = {},
 ): Promise<LoadedSegmenter> {

@@ -1,24 +1,19 @@
-import { writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { readNifti } from '../imaging/nifti/read.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
-import { hasPassed } from '../package/certify.ts'
-import { type CertifiedCase, certifySegmenter } from '../package/certify_segment.ts'
-import { goldenVolumes, writeGoldenVolumes } from '../package/golden_volume.ts'
-import { openSegmenter } from '../package/load_segmenter.ts'
-import { certifiedDigest, readAnyPackage } from '../package/read.ts'
-import { segmentCard } from '../package/segment_card.ts'
-import { hashFiles, publishPackage, refuseOccupied } from '../package/write.ts'
+import type { CertifiedCase } from '../package/certify_segment.ts'
+import { goldenVolumes } from '../package/golden_volume.ts'
+import { publishPackage, refuseOccupied } from '../package/write.ts'
+import { completeSegmentPackage } from '../package/write_segment.ts'
 import { readFingerprint, readIndex } from '../prepare/shard_set.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { isSegmentRun, type SegmentRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
 import { UserError } from '../schema/errors.ts'
 import type { MaskInference, SegmentEvaluation } from '../schema/evaluation_segment.ts'
-import type { Certificate } from '../schema/model_package.ts'
 import type { Recipe } from '../schema/recipe.ts'
 import type { PackageResult } from '../schema/results.ts'
-import { SegmentPackage } from '../schema/segment_package.ts'
+import type { SegmentPackage } from '../schema/segment_package.ts'
 import type { VolumeFingerprint, VolumeShardIndex } from '../schema/shard_set.ts'
 import { readBytes } from '../storage/local.ts'
 import { evaluateSegmentRun } from './evaluate_segment_run.ts'
@@ -79,7 +74,10 @@ export async function packageSegmentRuns(
       `The shard set ${first.config.data.shard_set} is gone.\n  do: run "fiducial prepare" again.`,
     )
   const inference = together(evaluations)
-  const golden = await goldenVolumes(index.preprocess)
+  const fingerprint = (await readFingerprint(first.config.data.shard_set)) as VolumeFingerprint
+  // An ensemble's masks are no run's, and validation wrote those of the best checkpoint.
+  const hasMasks = runs.length === 1 && checkpoint === 'best'
+  const golden = await goldenVolumes(index.preprocess, first.config.task.patch_size)
   const real = await validationVolumes(first, Math.min(certify_cases, MOST_CASES))
   const certificate = await publishPackage(out, owner, async (dir) => {
     const volumes: ReferenceVolume[] = [...golden.map((one) => one.stored), ...real.slice(0, 1)]
@@ -93,38 +91,21 @@ export async function packageSegmentRuns(
       )
     }
     const reference = volumes.map((_, i) => mean(exported.map((one) => one.probabilities[i]!)))
-    const unhashed = modelJson(
-      runs,
-      recipe,
-      index,
-      (await readFingerprint(first.config.data.shard_set)) as VolumeFingerprint,
-      inference,
-      {
-        version: options.version ?? first.id,
-        created: io.now(),
-      },
-    )
-    const expected = await writeGoldenVolumes(dir, golden, reference.slice(0, golden.length), {
-      ...unhashed,
-      files: {},
-    })
-    const model = SegmentPackage.parse({ ...unhashed, files: await hashFiles(dir) })
-    const text = `${JSON.stringify(model, null, 2)}\n`
-    await writeFile(join(dir, 'model.json'), text)
-    io.log(`Certifying on ${golden.length} phantom volumes and ${real.length} validation cases`)
-    return certified(dir, text, model, {
-      runs,
-      evaluations,
-      patches: exported.map((one) => one.patches),
-      expected,
-      cases: await casesOf(
-        first,
-        real,
-        runs.length === 1 && checkpoint === 'best',
-        reference[golden.length] ?? null,
-      ),
-      tolerance,
+    const model = modelJson(runs, recipe, index, fingerprint, inference, {
+      version: options.version ?? first.id,
       created: io.now(),
+    })
+    io.log(`Certifying on ${golden.length} phantom volumes and ${real.length} validation cases`)
+    return completeSegmentPackage(dir, {
+      model,
+      golden,
+      goldenProbabilities: reference.slice(0, golden.length),
+      patches: exported.map((one) => one.patches),
+      cases: await casesOf(first, real, hasMasks, reference[golden.length] ?? null),
+      reference: `PyTorch and MONAI, ${runs.map((run) => `step ${run[checkpoint]!.step} of ${run.id}`).join('; ')}`,
+      evaluations,
+      created: io.now(),
+      tolerance,
     })
   })
   return packageResult(out, certificate)
@@ -148,43 +129,6 @@ export async function packageEnsemble(
     runs.push(run)
   }
   return packageSegmentRuns(runs, options, io)
-}
-
-async function certified(
-  dir: string,
-  modelJsonText: string,
-  model: SegmentPackage,
-  about: {
-    runs: readonly SegmentRun[]
-    evaluations: readonly SegmentEvaluation[]
-    patches: Parameters<typeof certifySegmenter>[1]['patches']
-    expected: Parameters<typeof certifySegmenter>[1]['golden']
-    cases: readonly CertifiedCase[]
-    tolerance: number
-    created: Date
-  },
-): Promise<Certificate> {
-  const onDisk = await readAnyPackage(dir)
-  const loaded = await openSegmenter({ ...onDisk, model }, null)
-  try {
-    const { patches, expected: golden, cases, tolerance } = about
-    const checks = await certifySegmenter(loaded, { patches, golden, cases }, tolerance)
-    const certificate: Certificate = {
-      format: 1,
-      passed: hasPassed(checks),
-      certified_sha256: certifiedDigest(modelJsonText),
-      checks,
-      tolerance,
-      reference: `PyTorch and MONAI, ${about.runs.map((run) => `step ${run.best?.step} of ${run.id}`).join('; ')}`,
-      validation: [],
-      created: about.created.toISOString(),
-    }
-    await writeFile(join(dir, 'certificate.json'), `${JSON.stringify(certificate, null, 2)}\n`)
-    await writeFile(join(dir, 'MODEL_CARD.md'), segmentCard(model, certificate, about.evaluations))
-    return certificate
-  } finally {
-    await loaded.close()
-  }
 }
 
 /** A folder each: weights of more than a gigabyte lie beside their graph, under a name that it holds. */

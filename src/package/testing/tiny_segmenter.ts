@@ -1,0 +1,126 @@
+// Test support: a whole, certified package that segments volumes, made in milliseconds and without Python.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Certificate } from '../../schema/model_package.ts'
+import { PREPROCESS_CODE_VERSION, type VolumeSpec } from '../../schema/preprocess.ts'
+import type { SegmentPackage } from '../../schema/segment_package.ts'
+import { goldenVolumes } from '../golden_volume.ts'
+import { outputsOf, probabilitiesOf } from '../segment.ts'
+import { openSession, type Session } from '../session.ts'
+import { completeSegmentPackage } from '../write_segment.ts'
+import { tinyVolumeOnnx } from './tiny_volume_onnx.ts'
+
+export const TINY_VOLUME_SPEC: VolumeSpec = {
+  kind: 'volume',
+  channels: 1,
+  orientation: 'RAS',
+  spacing_mm: [2, 1.5, 1.2],
+  resample: 'linear',
+  crop: 'none',
+  size: null,
+  intensity: [{ kind: 'zscore' }],
+  dtype: 'float16',
+}
+
+export interface TinySegmenterOptions {
+  spec?: Partial<VolumeSpec>
+  model?: Partial<Omit<SegmentPackage, 'files' | 'preprocess' | 'input'>>
+  /** Networks, whose probabilities are averaged. */
+  networks?: number
+}
+
+/** Writes a package to `dir`; its reference is its own networks. */
+export async function writeTinySegmenter(
+  dir: string,
+  options: TinySegmenterOptions = {},
+): Promise<Certificate> {
+  const spec = { ...TINY_VOLUME_SPEC, ...options.spec }
+  const model = tinyModel(spec, options)
+  const { patch_size: patch, dtype } = model.input
+  const sessions: Session[] = []
+  for (const [n, { file, normalization }] of model.networks.entries()) {
+    const path = join(dir, file)
+    await mkdir(dirname(path), { recursive: true })
+    const graph = { channels: spec.channels, patch, outputs: outputsOf(model), dtype, normalization }
+    await writeFile(path, tinyVolumeOnnx({ ...graph, seed: n + 1 }))
+    sessions.push(await openSession(path, { threads: 1 }))
+  }
+  const golden = await goldenVolumes(spec, patch)
+  const goldenProbabilities: Float32Array[] = []
+  for (const { stored } of golden) goldenProbabilities.push(await probabilitiesOf(stored, model, sessions))
+  for (const session of sessions) await session.close()
+  return completeSegmentPackage(dir, {
+    model,
+    golden,
+    goldenProbabilities,
+    patches: [],
+    cases: [],
+    reference: 'its own networks',
+    evaluations: [],
+    created: new Date(0),
+    tolerance: 1e-4,
+  })
+}
+
+function tinyModel(
+  spec: VolumeSpec,
+  { model, networks = 1 }: TinySegmenterOptions,
+): Omit<SegmentPackage, 'files'> {
+  const { exclusive } = model?.task ?? { exclusive: true }
+  const isFloat = spec.dtype === 'float16' || spec.dtype === 'float32'
+  const normalization = {
+    ...(isFloat
+      ? { offset: 0, scale: 1 }
+      : spec.dtype === 'uint8'
+        ? { offset: 0, scale: 1 / 255 }
+        : { offset: 32768, scale: 1 / 65535 }),
+    mean: Array.from({ length: spec.channels }, (_, c) => 0.1 * (c + 1)),
+    std: Array.from({ length: spec.channels }, (_, c) => 0.8 + 0.1 * c),
+  }
+  return {
+    format: 1,
+    name: 'tiny-volume',
+    version: '1',
+    status: 'draft',
+    synthetic: false,
+    task: {
+      kind: 'segment',
+      structures: [
+        { name: 'body', values: [2] },
+        { name: 'tail', values: [5] },
+      ],
+      exclusive: true,
+    },
+    preprocess: spec,
+    preprocess_code_version: PREPROCESS_CODE_VERSION,
+    input: { name: 'image', patch_size: [16, 20, 12], dtype: spec.dtype },
+    output: { name: 'logits', activation: exclusive ? 'softmax' : 'sigmoid' },
+    networks: Array.from({ length: networks }, (_, n) => ({
+      file: n === 0 ? 'model.onnx' : `ensemble/${n + 1}/model.onnx`,
+      normalization,
+      run: `tiny-${n + 1}`,
+      step: 1,
+      split_id: '0'.repeat(64),
+    })),
+    overlap: 0.5,
+    inference: { mirror: [], largest_component: [], reasons: [] },
+    fingerprint: null,
+    provenance: {
+      fiducial_version: '0.0.0',
+      commit: null,
+      dirty: null,
+      node_lock_sha256: null,
+      python_lock_sha256: null,
+      created: new Date(0).toISOString(),
+      recipe: null,
+      recipe_hash: null,
+      set_id: null,
+      split_id: null,
+      run: 'tiny-1',
+      step: null,
+      weights_sha256: null,
+      seed: null,
+    },
+    ...model,
+  }
+}
