@@ -82,13 +82,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 def memory_format(device: torch.device, precision: str, num_axes: int) -> torch.memory_format:
-    """Channels last where convolutions are faster so: on GPUs, and in bf16 on the CPU (1.7 times); in fp32 it gains
-    nothing there.
+    """Channels last where convolutions are faster so: on GPUs; on the CPU of images in bf16 (1.7 times) and of volumes
+    in fp32 (1.0 to 1.5 times); of the others it gains nothing there.
 
     Args:
         num_axes: of an image, 2, or of a volume, 3.
     """
-    if device.type != "cuda" and precision == "fp32":
+    if device.type != "cuda" and (precision == "fp32") == (num_axes == 2):
         return torch.contiguous_format
     return torch.channels_last if num_axes == 2 else torch.channels_last_3d
 

@@ -5,6 +5,7 @@ C channels; Z, Y, X voxels of a case, each case its own.
 
 from __future__ import annotations
 
+import math
 import mmap
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class VolumeSet:
     def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy whole cases of one size into `out` (len(rows), C, Z, Y, X)."""
         for row, one in zip(rows.tolist(), out, strict=True):
-            one[...] = self[row].image_CZYX
+            one[...] = self[row].whole_image()
 
     def largest(self) -> Triple:
         """The longest side of any case along each axis, read from the files' headers."""
@@ -81,27 +82,40 @@ class VolumeSet:
 
 
 class Volume:
-    """One case: `image_CZYX` of the stored type, and `mask_ZYX` of the source's values where there are masks."""
+    """One case: `image_CZYX` of the stored type, and `mask_ZYX` of the source's values where there are masks.
+
+    Both are memory maps that read no page ahead: the kernel would read 128 kB around each, which for a crop of a large
+    case is most of the case. So whoever reads asks for its pages first.
+    """
 
     def __init__(self, path: Path, *, has_mask: bool) -> None:
         stored = stored_tensors(path, ["image", "mask", "foreground"] if has_mask else ["image"])
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if hasattr(self._map, "madvise"):
-            # The kernel would read 128 kB around each page: for a crop of a large case, most of the case.
             self._map.madvise(mmap.MADV_RANDOM)
-        self._image = stored["image"]
-        self.image_CZYX = self._view(self._image)
-        self.mask_ZYX: NDArray[np.uint8] | None = None
-        self._foreground_M4 = np.empty((0, 4), np.int32)
-        if has_mask:
-            self.mask_ZYX = self._view(stored["mask"])
-            self._foreground_M4 = self._view(stored["foreground"])
+        self._stored = stored
+        self.image_CZYX = self._view(stored["image"])
+        self.mask_ZYX: NDArray[np.uint8] | None = self._view(stored["mask"]) if has_mask else None
+        self._foreground_M4 = self._view(stored["foreground"]) if has_mask else np.empty((0, 4), np.int32)
         self._rows_of_value: dict[int, tuple[int, int]] | None = None
+
+    def whole_image(self) -> NDArray[Any]:
+        """A copy of the image (C, Z, Y, X)."""
+        self._read_soon(self._stored["image"].offset, self.image_CZYX.nbytes)
+        return np.array(self.image_CZYX)
+
+    def whole_mask(self) -> NDArray[np.uint8]:
+        """A copy of the mask (Z, Y, X)."""
+        assert self.mask_ZYX is not None
+        self._read_soon(self._stored["mask"].offset, self.mask_ZYX.nbytes)
+        return np.array(self.mask_ZYX)
 
     def foreground(self, values: tuple[int, ...]) -> list[tuple[int, int]]:
         """Stretches [first, end) of the foreground's rows that have one of these mask values."""
         if self._rows_of_value is None:
+            if len(self._foreground_M4) > 0:
+                self._read_soon(self._stored["foreground"].offset, self._foreground_M4.nbytes)
             present, first = np.unique(self._foreground_M4[:, 0], return_index=True)
             ends = [*first[1:].tolist(), len(self._foreground_M4)]
             self._rows_of_value = dict(zip(present.tolist(), zip(first.tolist(), ends, strict=True), strict=True))
@@ -125,26 +139,29 @@ class Volume:
             return
         source = tuple(slice(b, e) for b, e in zip(begin, end, strict=True))
         target = tuple(slice(b - at, e - at) for b, e, at in zip(begin, end, low, strict=True))
-        self._read_soon(source)
         whole = slice(None)
         to, of = (whole, *target), (whole, *source)
+        self._read_box_soon(self._stored["image"], source)
         image_out[to] = self.image_CZYX[of]
         if mask_out is not None and self.mask_ZYX is not None:
+            self._read_box_soon(self._stored["mask"], source)
             mask_out[target] = self.mask_ZYX[source]
 
-    def _read_soon(self, box: tuple[slice, ...]) -> None:
-        """Ask for the image's pages of a box in one request a slice, instead of one a page."""
-        if not hasattr(self._map, "madvise"):
-            return
+    def _read_box_soon(self, stored: StoredTensor, box: tuple[slice, ...]) -> None:
+        """One request a slice and channel, instead of one a page."""
+        *channels, depth, height, width = stored.shape
         z, y, _ = box
-        channels, sides = self.image_CZYX.shape[0], self.image_CZYX.shape[1:]
-        row = sides[2] * self._image.dtype.itemsize
-        for channel in range(channels):
+        row = width * stored.dtype.itemsize
+        for channel in range(math.prod(channels)):
             for slice_z in range(z.start, z.stop):
-                first = self._image.offset + ((channel * sides[0] + slice_z) * sides[1] + y.start) * row
-                page = first // mmap.PAGESIZE * mmap.PAGESIZE
-                self._map.madvise(mmap.MADV_WILLNEED, page, first + (y.stop - y.start) * row - page)
+                first = ((channel * depth + slice_z) * height + y.start) * row
+                self._read_soon(stored.offset + first, (y.stop - y.start) * row)
+
+    def _read_soon(self, offset: int, num_bytes: int) -> None:
+        if hasattr(self._map, "madvise"):
+            page = offset // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, page, offset + num_bytes - page)
 
     def _view(self, stored: StoredTensor) -> NDArray[Any]:
-        count = int(np.prod(stored.shape))
+        count = math.prod(stored.shape)
         return np.frombuffer(self._map, stored.dtype, count, stored.offset).reshape(stored.shape)

@@ -28,6 +28,8 @@ def test_probe_resolves_what_the_recipe_leaves_open(tmp_path: Path, data: dict[s
     assert found["device"] in ("cpu", "cuda", "mps")
     assert found["precision"] in ("fp32", "bf16")
     assert found["threads"] == num_threads()
+    memory = found["memory_bytes"]
+    assert isinstance(memory, int) and 1 << 28 < memory < 1 << 44
 
 
 def test_a_users_mistake_exits_2_with_its_message_and_a_last_json_line(tmp_path: Path, data: dict[str, Any]) -> None:

@@ -119,20 +119,21 @@ class Segment:
         structures = self._task.structures
         was_training = network.training
         network.eval()
-        counts = []  # A case: whether its outputs are finite, its loss, and 3 × S numbers of voxels.
-        for row in rows_N[ranks.rank :: ranks.size].tolist():
+        counts: list[Tensor] = []  # A case: whether its outputs are finite, its loss, and 3 × S numbers of voxels.
+        mine = rows_N[ranks.rank :: ranks.size].tolist()
+        said = Said(len(mine))
+        for row in mine:
             logits = self._logits(network, row, precision)
-            mask_ZYX = self._volumes[row].mask_ZYX
-            assert mask_ZYX is not None
-            mask = torch.from_numpy(mask_ZYX.copy()).to(logits.device)[None]
+            mask = torch.from_numpy(self._volumes[row].whole_mask()).to(logits.device)[None]
             finite, loss = torch.isfinite(logits).all()[None], self._loss.per_sample(logits[None], mask)
             real_SV, found_SV = self._loss.truth(mask)[0].flatten(1), self._decided(logits).flatten(1)
             sums = ((found_SV & real_SV).sum(1), found_SV.sum(1), real_SV.sum(1))
             counts.append(torch.cat([x.double().cpu() for x in (finite, loss, *sums)]))
+            said.done(len(counts))
         network.train(was_training)
         width = 2 + 3 * len(structures)
-        mine = torch.stack(counts) if counts else torch.empty((0, width), dtype=torch.float64)
-        all_N = ranks.gather_strided(mine, len(rows_N)).numpy()
+        measured = torch.stack(counts) if counts else torch.empty((0, width), dtype=torch.float64)
+        all_N = ranks.gather_strided(measured, len(rows_N)).numpy()
         check_outputs(all_N[:, 0] > 0, self.tables, rows_N, where)
         if ranks.rank > 0 or len(rows_N) == 0:
             return {}
@@ -150,8 +151,8 @@ class Segment:
         out.mkdir(parents=True, exist_ok=True)
         (out / "cases.jsonl").unlink(missing_ok=True)
         network.eval()
-        said = Said(len(rows_N))
         mine = rows_N[ranks.rank :: ranks.size]
+        said = Said(len(mine))
         for number, row in enumerate(mine.tolist()):
             tensors = {"probabilities": self._logits(network, row, "fp32")}
             if mirror:
@@ -187,7 +188,7 @@ class Segment:
     def _logits(self, network: nn.Module, row: int, precision: str, mirror: tuple[int, ...] = ()) -> Tensor:
         return logits_of_volume(
             network,
-            torch.from_numpy(self._volumes[row].image_CZYX.copy()),
+            torch.from_numpy(self._volumes[row].whole_image()),
             self._empty_C,
             patch=self._task.patch_size,
             overlap=self._task.overlap,

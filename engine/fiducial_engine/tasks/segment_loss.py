@@ -75,7 +75,8 @@ class SegmentLoss:
         if isinstance(self._loss, DiceLoss):
             return dice_B
         if self._exclusive:
-            ce_BV = F.cross_entropy(logits_BKV, truth_BKV.argmax(1), reduction="none")
+            # Not F.cross_entropy, which has no deterministic kernel for voxels on GPUs.
+            ce_BV = -(logits_BKV.log_softmax(1) * truth_BKV).sum(1)
         else:
             ce_BV = F.binary_cross_entropy_with_logits(logits_BKV, truth_BKV, reduction="none").mean(1)
         return dice_B + self._loss.ce_weight * ce_BV.mean(1)
