@@ -16,32 +16,46 @@ const SLICES = 300
 const SIDE = 512
 const ROUNDS = 4
 
+type Times = [cpu: number, wall: number][]
+interface Reference {
+  times: Times
+  sum: number
+  affine: number[]
+}
+
 const python = join(import.meta.dirname, '../.venv/bin/python')
+const script = join(import.meta.dirname, 'dicom_series.py')
 const folder = mkdtempSync(join(tmpdir(), 'fiducial-bench-'))
 try {
   makeSeries()
-  const ours: [cpu: number, wall: number][] = []
-  const theirs: [cpu: number, wall: number][] = []
+  const ours: Times = []
+  const guide: Times = []
+  const inPlace: Times = []
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now()
     const cpu = process.cpuUsage()
     const made = await readSeries()
     const { user, system } = process.cpuUsage(cpu)
     ours.push([(user + system) / 1e6, (performance.now() - start) / 1000])
-    const script = join(import.meta.dirname, 'dicom_series.py')
-    const out = JSON.parse(execFileSync(python, [script, folder, '2'], { encoding: 'utf8' }))
-    theirs.push(...(out.times as [number, number][]))
-    assertEqual(made, out)
+    const out = JSON.parse(execFileSync(python, [script, folder, '2'], { encoding: 'utf8' })) as {
+      guide: Reference
+      in_place: Reference
+    }
+    guide.push(...out.guide.times)
+    inPlace.push(...out.in_place.times)
+    assertEqual(made, out.guide)
+    assertEqual(made, out.in_place)
   }
-  const best = (times: [number, number][], i: 0 | 1) => Math.min(...times.map((time) => time[i]))
-  const ratio = (i: 0 | 1) => Number((best(theirs, i) / best(ours, i)).toFixed(2))
+  const best = (times: Times, i: 0 | 1) => Math.min(...times.map((time) => time[i]))
+  const against = (times: Times) => ({
+    cpu_seconds: Number(best(times, 0).toFixed(3)),
+    times_as_fast: Number((best(times, 0) / best(ours, 0)).toFixed(2)),
+    times_as_fast_wall: Number((best(times, 1) / best(ours, 1)).toFixed(2)),
+  })
   console.log(
     JSON.stringify({
-      slices: SLICES,
-      side: SIDE,
-      cpu_seconds: { fiducial: best(ours, 0), pydicom: best(theirs, 0) },
-      times_as_fast: ratio(0),
-      times_as_fast_wall: ratio(1),
+      ...{ slices: SLICES, side: SIDE, cpu_seconds: Number(best(ours, 0).toFixed(3)) },
+      ...{ pydicom_guide: against(guide), pydicom_in_place: against(inPlace) },
     }),
   )
 } finally {
@@ -54,7 +68,7 @@ async function readSeries(): Promise<SeriesVolume> {
 }
 
 /** Both made the same volume. */
-function assertEqual({ volume, affine }: SeriesVolume, python: { sum: number; affine: number[] }): void {
+function assertEqual({ volume, affine }: SeriesVolume, python: Reference): void {
   let sum = 0
   for (let i = 0; i < volume.data.length; i++) sum += volume.data[i]!
   assert.equal(sum, python.sum)

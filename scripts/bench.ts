@@ -15,6 +15,7 @@ const benches: { file: string; needs: string[] }[] = [
   { file: 'bench/masks.ts', needs: [python] },
   { file: 'bench/prepare.ts', needs: [] },
   { file: 'bench/resample.ts', needs: [python] },
+  { file: 'bench/dicom_series.ts', needs: [python] },
   { file: 'bench/serve.ts', needs: [] },
   { file: 'bench/loader.py', needs: [python] },
   { file: 'bench/chest_kermany.ts', needs: [python, '../shared/data/chest-kermany'] },
