@@ -20,7 +20,9 @@ test('editors accept a bare name where a variant has no other required key, and 
     properties: Record<string, { properties: Record<string, { anyOf?: unknown[] }> }>
   }
   const source = schema.properties.data!.properties.source!
-  assert.deepEqual(source.anyOf![0], { enum: ['folder', 'chestxray14', 'mhist', 'phantom'] })
+  assert.deepEqual(source.anyOf![0], {
+    enum: ['folder', 'chestxray14', 'mhist', 'decathlon', 'nnunet', 'phantom', 'phantom_volumes'],
+  })
   assert.deepEqual(schema.properties.train!.properties.optimizer!.anyOf![0], { enum: ['adamw', 'sgd'] })
   assert.equal(Object.hasOwn(schema.properties.task!, 'anyOf'), false)
 })

@@ -14,6 +14,8 @@ export function recipeJsonSchema(): Node {
     const parent = path.slice(0, -1).reduce((at, key) => property(at, key), schema)
     const properties = parent.properties as Record<string, Node>
     const key = path.at(-1)!
+    // No task is whole without labels or regions; that one of them must be there is beyond JSON Schema's required.
+    if (key === 'task') continue
     properties[key] = withBareName(properties[key]!)
   }
   return { $schema: schema.$schema, title: 'fiducial recipe', ...schema }

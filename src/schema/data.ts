@@ -122,6 +122,26 @@ export const PhantomSource = z.strictObject({
 })
 export type PhantomSource = z.infer<typeof PhantomSource>
 
+/** Synthetic volumes of two modalities with known truth; written in the Decathlon's layout and read as such. */
+export const PhantomVolumesSource = z.strictObject({
+  kind: z.literal('phantom_volumes'),
+  patients: z.int().min(4).default(24).describe('Synthetic patients.'),
+  volumes_per_patient: z
+    .tuple([z.int().positive(), z.int().positive()])
+    .default([1, 2])
+    .describe('Fewest and most volumes a patient.'),
+  voxel_mm: z
+    .number()
+    .min(1)
+    .max(6)
+    .default(2.5)
+    .describe('Edge of a voxel within a slice; slices lie 1.5 to 2 times as far apart.'),
+  seed: z.int().min(0).default(0).describe('The same seed gives the same bytes.'),
+  prevalence: z.number().gt(0).lt(1).default(0.6).describe('Share of patients with a lesion.'),
+  difficulty: z.number().min(0).max(1).default(0.3).describe('0: structures plain to see; 1: invisible.'),
+})
+export type PhantomVolumesSource = z.infer<typeof PhantomVolumesSource>
+
 export const Source = z.discriminatedUnion('kind', [
   CsvSource,
   FolderSource,
@@ -130,8 +150,13 @@ export const Source = z.discriminatedUnion('kind', [
   DecathlonSource,
   NnUNetSource,
   PhantomSource,
+  PhantomVolumesSource,
 ])
 export type Source = z.infer<typeof Source>
+
+/** Whether a source makes its own data, which show nobody: below `data.root`, when they are first read. */
+export const isGenerated = ({ kind }: Source): boolean => kind === 'phantom' || kind === 'phantom_volumes'
+
 export type CsvSource = z.infer<typeof CsvSource>
 export type FolderSource = z.infer<typeof FolderSource>
 
@@ -174,9 +199,7 @@ export const Split = z.union([
 export type Split = z.infer<typeof Split>
 
 export const DataConfig = z.strictObject({
-  root: z
-    .string()
-    .describe('Folder of the data set, relative to the recipe. The phantom is generated there.'),
+  root: z.string().describe('Folder of the data set, relative to the recipe. A phantom is generated there.'),
   source: Source,
   split: Split.prefault({ val: 0.15, test: 0.2, seed: 0 }),
   allow_leaks: z

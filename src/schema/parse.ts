@@ -58,7 +58,7 @@ function expandNames(value: unknown): unknown {
 }
 
 /** Sources that hold nothing but volumes, and keys that only volumes have, tell what a recipe is about. */
-const VOLUME_SOURCES = ['decathlon', 'nnunet']
+const VOLUME_SOURCES = ['decathlon', 'nnunet', 'phantom_volumes']
 const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop']
 
 function isOfVolumes({ data, prepare }: Record<string, unknown>): boolean {

@@ -6,6 +6,7 @@ import { readDatasetJson } from './dataset_json.ts'
 import { pathBelowRoot } from './image_files.ts'
 import { type MaskedVolume, maskedCases } from './mask_cases.ts'
 import { assertMeaning } from './mask_meaning.ts'
+import { readVolumesManifest } from './phantom_volumes_write.ts'
 import { count, firstFew, type SourceData, type SourceOf, type SourceRequest } from './source_data.ts'
 
 /**
@@ -45,8 +46,16 @@ export async function readDecathlon(
     else found.push({ case_id: caseName(imagePath), images: [imagePath], mask: maskPath })
   }
   warnings.push(...(await unlisted(root, description.training)))
-  return maskedCases(found, skipped, warnings, description, source.patient, request)
+  const data = maskedCases(found, skipped, warnings, description, source.patient, request)
+  return (await readVolumesManifest(root)) === null ? data : synthetic(data)
 }
+
+/** A phantom's folder stays one, whatever it is read as. */
+const synthetic = (data: SourceData): SourceData => ({
+  ...data,
+  cases: data.cases.map((one) => ({ ...one, attributes: { ...one.attributes, synthetic: 'yes' } })),
+  synthetic: true,
+})
 
 /** 'imagesTr/hippocampus_006.nii.gz' is hippocampus_006. */
 export const caseName = (path: string) =>

@@ -21,7 +21,7 @@ export function maskedCases(
   found: readonly MaskedVolume[],
   skipped: SourceData['skipped'],
   warnings: string[],
-  description: DatasetDescription,
+  description: Pick<DatasetDescription, 'modalities' | 'maskValues'>,
   patient: string | null,
   { task }: SourceRequest<SegmentTask>,
 ): SourceData {

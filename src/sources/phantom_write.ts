@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { encodePng } from '#raster'
 import { PhantomSource } from '../schema/data.ts'
-import { StoppedError, UserError } from '../schema/errors.ts'
+import { StoppedError } from '../schema/errors.ts'
 import { explain, makeFolder, readTextIfExists, writeAtomic } from '../storage/local.ts'
+import { clearGenerated } from './clear_generated.ts'
 import { cardiothoracicRatio, drawAnatomy, drawExposure, fluidHeight } from './phantom_anatomy.ts'
 import { bestAuroc, separation } from './phantom_optimum.ts'
 import { MARKED_LABEL, PHANTOM_LABELS, type PhantomCase, planPhantom } from './phantom_plan.ts'
@@ -58,7 +59,8 @@ export async function ensurePhantom(
   const cases = planPhantom(source)
   // The same phantom half written, perhaps by another process at this moment, is written over: its bytes are these.
   const unfinished = `${JSON.stringify({ synthetic: true, generator_version: GENERATOR_VERSION, parameters: source })}\n`
-  if ((await readTextIfExists(join(root, UNFINISHED))) !== unfinished) await clearFolder(root)
+  if ((await readTextIfExists(join(root, UNFINISHED))) !== unfinished)
+    await clearGenerated(root, [MANIFEST, UNFINISHED], OWN)
   await writeAtomic(join(root, UNFINISHED), unfinished)
   await writeImages(source, cases, root, signal)
   await writeTables(cases, root, source.size)
@@ -97,24 +99,6 @@ const OWN = new Set([
   'test_list.txt',
   'images',
 ])
-
-/** Removes what an earlier phantom left, the manifest first; refuses a folder with anything else in it. */
-async function clearFolder(root: string): Promise<void> {
-  const entries = await readdir(root).catch((cause) => {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw explain(cause, root)
-  })
-  const visible = entries.filter((name) => !name.startsWith('.'))
-  if (visible.length === 0) return
-  const isPhantom = visible.includes(MANIFEST) || visible.includes(UNFINISHED)
-  const foreign = visible.filter((name) => !OWN.has(name))
-  if (!isPhantom || foreign.length > 0)
-    throw new UserError(
-      `${root} is not empty and ${isPhantom ? `holds more than a phantom (${foreign.slice(0, 5).join(', ')})` : 'holds no phantom'}, so nothing is generated there.\n  do: name a new or empty folder in data.root.`,
-    )
-  for (const name of [MANIFEST, ...visible.filter((v) => v !== MANIFEST)])
-    await rm(join(root, name), { recursive: true, force: true })
-}
 
 async function writeImages(
   source: PhantomSource,

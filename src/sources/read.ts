@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import type { DataConfig } from '../schema/data.ts'
+import { type DataConfig, isGenerated } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Task } from '../schema/task.ts'
 import { explain } from '../storage/local.ts'
@@ -30,7 +30,7 @@ export async function readSource(
   signal?: AbortSignal,
   options: Pick<SourceRequest, 'mayGenerate'> = {},
 ): Promise<SourceData> {
-  if (data.source.kind !== 'phantom') await assertFolder(root)
+  if (!isGenerated(data.source)) await assertFolder(root)
   const found = await readAs(data, task, { root, signal, ...options })
   if (found.cases.length === 0)
     throw new UserError(
@@ -92,6 +92,7 @@ const OWN_SPLIT: Record<DataConfig['source']['kind'], string> = {
   decathlon: 'the Decathlon publishes no masks of its test part',
   nnunet: 'there is no splits_final.json; with it, write { folds: 5, fold: 0 }, and its folds are used',
   phantom: 'train_val_list.txt and test_list.txt are not both there',
+  phantom_volumes: 'it is not dealt into parts',
 }
 
 function assertExclusive({ cases, labels }: SourceData): void {

@@ -6,6 +6,7 @@ import { readFolder } from './folder.ts'
 import { readMhist } from './mhist.ts'
 import { readNnUNet } from './nnunet.ts'
 import { readPhantom } from './phantom.ts'
+import { readPhantomVolumes } from './phantom_volumes.ts'
 import type { MaskReader, SourceReader } from './source_data.ts'
 
 /** Readers of labelled images, by the `kind` that a recipe's `data.source` names. */
@@ -21,4 +22,5 @@ export const labelSources = {
 export const maskSources = {
   decathlon: readDecathlon,
   nnunet: readNnUNet,
+  phantom_volumes: readPhantomVolumes,
 } satisfies { [K in Source['kind']]?: MaskReader<K> }

@@ -1,3 +1,4 @@
+import type { Grid } from '../imaging/geometry/grid.ts'
 import type { Case } from '../schema/case.ts'
 import type { DataConfig, Source } from '../schema/data.ts'
 import type { ClassifyTask, SegmentTask, Task } from '../schema/task.ts'
@@ -35,6 +36,8 @@ export interface VolumeFacts {
   modalities: string[]
   /** Values that its masks may hold, background included → their names. */
   maskValues: ReadonlyMap<number, string>
+  /** Of files that are still to be made, where they will lie: one a case. */
+  planned?: { grid: Grid; channels: number }[]
 }
 
 export type SourceOf<K extends Source['kind']> = Extract<Source, { kind: K }>

@@ -8,10 +8,11 @@ import type { SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import type { EvaluateConfig, Recipe } from '../schema/recipe.ts'
+import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import type { Io } from './io.ts'
+import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { reportImages, shardImages } from './report_images.ts'
 import { leakWarnings, readSplit, validationWarnings } from './run_split.ts'
@@ -152,14 +153,6 @@ async function measureOther(
   const { operating_points } = onVal
   const evaluation = measure(stored, { split: part, operating_points, test_openings })
   return { predictions: stored.predictions, evaluation }
-}
-
-/** Made by a generator: the recipe names it, or its cases carry its mark. */
-export function isSynthetic(recipe: Recipe, predictions: readonly Prediction[]): boolean {
-  return (
-    recipe.data.source.kind === 'phantom' ||
-    predictions.some(({ attributes }) => attributes.synthetic === 'yes')
-  )
 }
 
 function ordinal(n: number): string {

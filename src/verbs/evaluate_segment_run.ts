@@ -18,6 +18,7 @@ import { chooseInference, mirrorAxes } from './choose_inference.ts'
 import type { EvaluateOptions } from './evaluate.ts'
 import { withTemporaryFolder } from './export_run.ts'
 import type { Io } from './io.ts'
+import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
 import { maskFileName } from './mask_file_name.ts'
 import { type PredictedCase, predictedPart } from './predicted_part.ts'
@@ -88,8 +89,7 @@ export async function evaluateSegmentRun(
       computed_from: { predictions_sha256: digest, evaluate: config },
     }
     SegmentEvaluation.parse(evaluation)
-    const synthetic =
-      recipe.data.source.kind === 'phantom' || cases.some((one) => one.attributes.synthetic === 'yes')
+    const synthetic = isSynthetic(recipe, cases)
     await writeInto(options.out ?? run.dir, { part, evaluation, run, cases, masks, synthetic }, io)
     return evaluation
   })

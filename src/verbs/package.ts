@@ -6,6 +6,7 @@ import { completePackage, publishPackage, refuseOccupied, type Training } from '
 import { RUN_FILES } from '../runs/folder.ts'
 import { type ImageRun, imageRun, isSegmentRun } from '../runs/kinds.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
+import { isGenerated } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { Recipe } from '../schema/recipe.ts'
@@ -68,7 +69,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
     const model = modelJson(run, pointer.step, recipe, materials, {
       version: options.version ?? run.id,
       created: io.now(),
-      isSynthetic: materials.isSynthetic || recipe.data.source.kind === 'phantom',
+      isSynthetic: materials.isSynthetic || isGenerated(recipe.data.source),
     })
     const scores = (row: readonly number[]) => activate(row, model.output.activation)
     return completePackage(dir, {

@@ -18,6 +18,7 @@ import type { VolumeFingerprint, VolumeShardIndex } from '../schema/shard_set.ts
 import { readBytes } from '../storage/local.ts'
 import { evaluateSegmentRun } from './evaluate_segment_run.ts'
 import type { Io } from './io.ts'
+import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
 import type { PackageRunOptions } from './package.ts'
 import { packageResult } from './package_result.ts'
@@ -94,6 +95,10 @@ export async function packageSegmentRuns(
     const model = modelJson(runs, recipe, index, fingerprint, inference, {
       version: options.version ?? first.id,
       created: io.now(),
+      synthetic: isSynthetic(
+        recipe,
+        evaluations.flatMap((one) => one.per_case),
+      ),
     })
     io.log(`Certifying on ${golden.length} phantom volumes and ${real.length} validation cases`)
     return completeSegmentPackage(dir, {
@@ -200,7 +205,7 @@ function modelJson(
   index: VolumeShardIndex,
   fingerprint: VolumeFingerprint,
   inference: MaskInference,
-  about: { version: string; created: Date },
+  about: { version: string; created: Date; synthetic: boolean },
 ): Omit<SegmentPackage, 'files'> {
   const { id, config, events } = runs[0]!
   const { task, data } = config
@@ -209,7 +214,7 @@ function modelJson(
     name: config.name,
     version: about.version,
     status: 'draft',
-    synthetic: recipe.data.source.kind === 'phantom',
+    synthetic: about.synthetic,
     task: { kind: 'segment', structures: task.structures, exclusive: task.exclusive },
     preprocess: index.preprocess,
     preprocess_code_version: index.code_version,
