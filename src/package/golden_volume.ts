@@ -29,17 +29,20 @@ export interface ExpectedVolume extends GoldenVolume {
 
 /**
  * Two phantoms of other orientation and spacing, so that a flipped or swapped axis shows; the first is longer than a
- * window along one axis and shorter along others, so that blending and padding show.
+ * window along one axis and shorter along another, so that blending and padding show.
  *
  * @param patch [z, y, x] of a window
  */
 export async function goldenVolumes(spec: VolumeSpec, patch: Triple): Promise<GoldenVolume[]> {
   const spacing = spec.spacing_mm ?? [1, 1, 1]
-  const least = patch.indexOf(Math.min(...patch))
-  const long = SHAPE.map((side, k) => (k === least ? Math.max(side, patch[k]! + 9) : side))
+  const [least, most] = [patch.indexOf(Math.min(...patch)), patch.lastIndexOf(Math.max(...patch))]
+  const unlike = SHAPE.map((side, k) => {
+    if (k === least) return Math.max(side, patch[k]! + 9)
+    return k === most ? Math.max(1, Math.min(side, patch[k]! - 3)) : side
+  })
   const golden: GoldenVolume[] = []
   for (const [file, shape, turn, scale] of [
-    ['ras.nii.gz', long, [1, 1, 1], [1, 1, 1]],
+    ['ras.nii.gz', unlike, [1, 1, 1], [1, 1, 1]],
     ['lps_anisotropic.nii.gz', SHAPE, [1, -1, -1], [1.5, 0.8, 0.8]],
   ] as const) {
     const grid = { shape: shape as unknown as Triple, spacing: spacing.map((mm, k) => mm * scale[k]!), turn }

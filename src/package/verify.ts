@@ -1,5 +1,6 @@
 import { UserError } from '../schema/errors.ts'
 import type { Certificate } from '../schema/model_package.ts'
+import type { AnyPackage } from '../schema/segment_package.ts'
 import {
   type CertifyOptions,
   type Check,
@@ -29,21 +30,8 @@ export async function verifyCertificate(
   onDisk: PackageOnDisk,
   { findFile, served }: VerifyOptions,
 ): Promise<Pick<Certificate, 'passed' | 'checks'>> {
-  const { certificate, model } = onDisk
-  if (certificate === null)
-    throw new UserError(
-      `${onDisk.dir} has no certificate.json: there is nothing to verify against.\n  do: package the run again.`,
-    )
-  const checks: Check[] = [
-    limited('damaged_files', onDisk.damage.length, 0),
-    {
-      name: 'model_json',
-      passed: certificate.certified_sha256 === onDisk.certifiedDigest,
-      value: onDisk.certifiedDigest,
-      limit: certificate.certified_sha256,
-    },
-    limited('failed_when_certified', certificate.checks.filter((check) => !check.passed).length, 0),
-  ]
+  const { model } = onDisk
+  const { checks, certificate } = integrityChecks(onDisk)
   const golden = await readGolden(onDisk.dir).catch((cause): GoldenCase[] => {
     if (!(cause instanceof UserError) || onDisk.damage.length === 0) throw cause
     return [] // `damaged_files` says so already
@@ -61,6 +49,32 @@ export async function verifyCertificate(
     await loaded.close()
   }
   return { passed: hasPassed(checks), checks }
+}
+
+/**
+ * Whether the package is what was certified: its files, model.json, and that it passed then.
+ *
+ * @throws {UserError} when there is no certificate
+ */
+export function integrityChecks({ dir, damage, certificate, certifiedDigest }: PackageOnDisk<AnyPackage>): {
+  checks: Check[]
+  certificate: Certificate
+} {
+  if (certificate === null)
+    throw new UserError(
+      `${dir} has no certificate.json: there is nothing to verify against.\n  do: package the run again.`,
+    )
+  const checks: Check[] = [
+    limited('damaged_files', damage.length, 0),
+    {
+      name: 'model_json',
+      passed: certificate.certified_sha256 === certifiedDigest,
+      value: certifiedDigest,
+      limit: certificate.certified_sha256,
+    },
+    limited('failed_when_certified', certificate.checks.filter((check) => !check.passed).length, 0),
+  ]
+  return { checks, certificate }
 }
 
 async function casesAtHand(

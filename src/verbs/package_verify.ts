@@ -1,6 +1,9 @@
-import { readPackage } from '../package/read.ts'
+import { isSegmentPackage, type PackageOnDisk, readAnyPackage } from '../package/read.ts'
 import { verifyCertificate } from '../package/verify.ts'
+import { verifySegmentCertificate } from '../package/verify_segment.ts'
+import { UserError } from '../schema/errors.ts'
 import type { PackageResult } from '../schema/results.ts'
+import type { AnyPackage, SegmentPackage } from '../schema/segment_package.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { packageResult } from './package_result.ts'
@@ -18,10 +21,23 @@ export async function verifyPackage(
   options: { data?: LoadedRecipe },
   io: Io,
 ): Promise<PackageResult> {
-  const onDisk = await readPackage(packageDir)
-  for (const line of onDisk.damage) io.log(line)
+  const found = await readAnyPackage(packageDir)
+  for (const line of found.damage) io.log(line)
+  if (isOfVolumes(found)) {
+    if (options.data !== undefined)
+      throw new UserError(
+        'The certificate of a package that segments keeps no hashes of real cases, so --data has nothing to check.\n' +
+          '  do: leave --data out; "fiducial evaluate <package> --data <recipe>" measures masks against references.',
+      )
+    return packageResult(found.dir, await verifySegmentCertificate(found))
+  }
+  const onDisk = found as PackageOnDisk
   const findFile = options.data ? await filesOfRecipe(options.data, io.signal) : null
   if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0)
     io.log('Checking the golden images only; --data <recipe> checks the real cases too.')
   return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFile, served: servedScores }))
+}
+
+function isOfVolumes(onDisk: PackageOnDisk<AnyPackage>): onDisk is PackageOnDisk<SegmentPackage> {
+  return isSegmentPackage(onDisk.model)
 }
