@@ -109,6 +109,14 @@ test('texts are in the character set that the file names, in its items too', () 
   }
 })
 
+test('megabytes of zeros before the last byte do not take long', () => {
+  const zeros = new Uint8Array(8e6)
+  zeros[zeros.length - 1] = 1
+  const start = performance.now()
+  assert.throws(() => parseDicom(withMeta('1.2.840.10008.1.2', join(header(IMPLICIT), zeros))), ImageError)
+  assert.ok(performance.now() - start < 2000)
+})
+
 test('zeros at the end are padding', () => {
   const bytes = withMeta('1.2.840.10008.1.2.1', join(header(EXPLICIT), new Uint8Array(64)))
   assert.equal(parseDicom(bytes).dataSet.elements.size, 2)

@@ -88,6 +88,8 @@ class Parser {
   readonly #isLittle: boolean
   readonly #byteOrder: TransferSyntax['byteOrder']
   #numElements = 0
+  /** After the last byte that is not 0, once it was looked for. */
+  #contentEnd: number | null = null
 
   constructor(bytes: Uint8Array, byteOrder: TransferSyntax['byteOrder']) {
     this.#bytes = bytes
@@ -242,8 +244,10 @@ class Parser {
     )
   }
 
+  /** Whether nothing but zeros follows. Looked up once: a file may be zeros nearly throughout. */
   #isPadding(at: number): boolean {
-    return this.#bytes.subarray(at).every((byte) => byte === 0)
+    this.#contentEnd ??= this.#bytes.findLastIndex((byte) => byte !== 0) + 1
+    return at >= this.#contentEnd
   }
 
   #damaged(at: number, what: string): ImageError {
