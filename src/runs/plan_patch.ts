@@ -60,7 +60,7 @@ export function planBatch(median: readonly number[], patch: readonly number[], n
 /** How often a network halves an axis that is long enough. */
 function levelsOf(model: EngineModel): number {
   if (model.family === 'unet3d') return model.channels.length - 1
-  if (model.family === 'segresnet') return model.blocks_down.length - 1
+  if (model.family === 'segresnet') return model.blocks_up.length
   return 5
 }
 
@@ -84,24 +84,29 @@ function largestAxis(patch: readonly number[], spacing: readonly number[], level
   return axes.reduce((a, b) => (patch[b]! * spacing[b]! > patch[a]! * spacing[a]! ? b : a))
 }
 
-/** Feature maps kept for the backward pass at full resolution, measured with PyTorch's peak memory. */
-const MAPS_PER_CHANNEL = 14
+/**
+ * float32 values kept for the backward pass, per voxel of a crop and channel of the first level: what PyTorch saved for
+ * crops of 48³, all levels together. Gradients take as much again.
+ */
+const SAVED_PER_CHANNEL = { unet3d: 3.2, segresnet: 15.9, dynunet: 13.3 }
+/** Of a network that nothing is known of: as much as the largest. */
+const UNKNOWN = { saved: 16, width: 32 }
 
-/** float32 activations of a training step; the levels below add an eighth, a sixty-fourth, … of their widths. */
 function activationBytes(
   { channels, outputs, model, batch }: PatchRequest,
   patch: readonly number[],
 ): number {
-  const width =
-    model.family === 'unet3d'
-      ? model.channels[0]!
-      : model.family === 'segresnet'
-        ? model.init_filters
-        : 'base_channels' in model
-          ? model.base_channels
-          : 32
+  const saved =
+    model.family in SAVED_PER_CHANNEL ? SAVED_PER_CHANNEL[model.family as 'unet3d'] : UNKNOWN.saved
   const voxels = patch.reduce((a, b) => a * b, 1)
-  return batch * voxels * 4 * (channels + 2 * outputs + MAPS_PER_CHANNEL * width * 1.3)
+  return batch * voxels * 4 * (channels + 2 * outputs + 2 * saved * widthOf(model))
+}
+
+/** Channels of the first level. */
+function widthOf(model: EngineModel): number {
+  if (model.family === 'unet3d') return model.channels[0]!
+  if (model.family === 'segresnet') return model.init_filters
+  return 'base_channels' in model ? model.base_channels : UNKNOWN.width
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
