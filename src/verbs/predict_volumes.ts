@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { writeNifti } from '../imaging/nifti/write.ts'
 import type { LoadedSegmenter } from '../package/load_segmenter.ts'
+import { segmentCase } from '../package/segment_case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { csvText } from '../storage/csv.ts'
-import { readBytes, sha256, writeAtomic } from '../storage/local.ts'
+import { readBytes, writeAtomic } from '../storage/local.ts'
 import type { Io } from './io.ts'
 import { maskFileName } from './mask_file_name.ts'
 import { type VolumeInput, volumeInputs } from './volume_inputs.ts'
@@ -47,26 +47,14 @@ async function segmentOne(
   out: string | undefined,
   names: Set<string>,
 ): Promise<PredictResult['predictions'][number] | PredictResult['failed'][number]> {
-  const start = performance.now()
   try {
     const bytes: Uint8Array[] = []
     for (const file of files) bytes.push(await readBytes(file))
-    const { mask, volumes_ml, warnings } = await loaded.segment(bytes)
-    const path = out === undefined ? null : join(out, maskFileName(case_id, names))
-    if (path !== null) await writeAtomic(path, await writeNifti(mask, { gzip: true }))
-    return {
-      file: name,
-      case_id,
-      input_sha256:
-        bytes.length === 1 ? sha256(bytes[0]!) : sha256(bytes.map((one) => `${sha256(one)}\n`).join('')),
-      scores: {},
-      decisions: Object.fromEntries(Object.entries(volumes_ml).map(([label, ml]) => [label, ml > 0])),
-      operating_points: {},
-      volumes_ml,
-      ...(path === null ? {} : { mask: path }),
-      seconds: (performance.now() - start) / 1000,
-      warnings: [...loaded.warnings, ...warnings],
-    }
+    const { prediction, nifti } = await segmentCase(loaded, { name, case_id, files: bytes })
+    if (out === undefined) return prediction
+    const mask = join(out, maskFileName(case_id, names))
+    await writeAtomic(mask, nifti)
+    return { ...prediction, mask }
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
     return { file: name, reason: cause.message }
