@@ -50,12 +50,14 @@ export const TAGS = {
   ReferencedFrameNumber: [0x00081160, 'IS'],
   DerivationImageSequence: [0x00089124, 'SQ'],
   DerivationCodeSequence: [0x00089215, 'SQ'],
+  SpatialLocationsPreserved: [0x0028135a, 'CS'],
   PurposeOfReferenceCodeSequence: [0x0040a170, 'SQ'],
   // Codes
   CodeValue: [0x00080100, 'SH'],
   CodingSchemeDesignator: [0x00080102, 'SH'],
   CodingSchemeVersion: [0x00080103, 'SH'],
   CodeMeaning: [0x00080104, 'LO'],
+  LongCodeValue: [0x00080119, 'UC'],
   AnatomicRegionSequence: [0x00082218, 'SQ'],
   // Patient
   PatientName: [0x00100010, 'PN'],
@@ -154,6 +156,10 @@ export const TAGS = {
   SegmentedBluePaletteColorLookupTableData: [0x00281223, 'OW'],
   // Segmentations
   SegmentationType: [0x00620001, 'CS'],
+  SegmentationAlgorithmIdentificationSequence: [0x00620007, 'SQ'],
+  AlgorithmFamilyCodeSequence: [0x0066002f, 'SQ'],
+  AlgorithmVersion: [0x00660031, 'LO'],
+  AlgorithmName: [0x00660036, 'LO'],
   SegmentSequence: [0x00620002, 'SQ'],
   SegmentIdentificationSequence: [0x0062000a, 'SQ'],
   SegmentedPropertyCategoryCodeSequence: [0x00620003, 'SQ'],

@@ -101,7 +101,15 @@ function textOf(keyword: Keyword, vr: Vr, value: string | number | DicomAttribut
 }
 
 /** Characters that a value may have, of types whose readers rely on it. */
-const LIMITS: { readonly [K in Vr]?: number } = { AE: 16, CS: 16, DS: 16, IS: 12, SH: 16, UI: 64, LO: 64 }
+export const LIMITS: { readonly [K in Vr]?: number } = {
+  AE: 16,
+  CS: 16,
+  DS: 16,
+  IS: 12,
+  SH: 16,
+  UI: 64,
+  LO: 64,
+}
 
 /** A number in the 16 characters of DS, as exactly as they allow. */
 export function decimalString(value: number): string {
