@@ -1,3 +1,6 @@
+import { readSeries } from './dicom/read_series.ts'
+import { seriesToVolume } from './dicom/series.ts'
+import { isDicom } from './dicom/signature.ts'
 import type { Grid } from './geometry/grid.ts'
 import { axcodes } from './geometry/orientation.ts'
 import { ImageError } from './image_error.ts'
@@ -5,11 +8,16 @@ import { readNifti, readNiftiHeader } from './nifti/read.ts'
 import type { Volume, Voxels } from './volume.ts'
 
 /**
- * The volume that a case's files hold: one file with all its channels, or one file a channel on the same grid.
+ * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid; or the
+ * DICOM instances of one series, in any order. What a file is, its bytes decide.
  *
- * @throws {ImageError} if a file cannot be read, or the files lie on different grids
+ * @throws {ImageError} if a file cannot be read, the files lie on different grids, or instances make no volume
  */
 export async function readVolume(files: readonly Uint8Array[]): Promise<{ volume: Volume; format: string }> {
+  if (files.some(isDicom)) {
+    const { volume } = await seriesToVolume(readSeries(files))
+    return { volume, format: 'dicom' }
+  }
   const volumes: Volume[] = []
   for (const bytes of files) volumes.push(await readNifti(bytes))
   return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti' }

@@ -212,7 +212,7 @@ test('a series without what a segmentation must repeat is refused with what it l
   assert.throws(lacking({ StudyInstanceUID: 'one' }), /StudyInstanceUID of the series is no UID: "one"/)
   const { files } = obliqueSeries()
   const other = obliqueSeries({ FrameOfReferenceUID: '1.2.3.10' }).files
-  const mixed = planSeries([...files.slice(0, 3), ...other.slice(3)].map(readDicomInstance))
+  const mixed = planSeries([...files.slice(0, 3), ...other.slice(3)].map((bytes) => readDicomInstance(bytes)))
   assert.throws(() => writeSegmentation(content(mixed)), /2 different values of FrameOfReferenceUID/)
 })
 

@@ -23,7 +23,7 @@ export const skipWithoutSeries: false | string = existsSync(FOLDER)
 /** 32 slices of 51 × 35, straight. */
 export function realSeries(): DrawnSeries {
   const files = readdirSync(FOLDER).map((name) => new Uint8Array(readFileSync(join(FOLDER, name))))
-  return { files, plan: planSeries(files.map(readDicomInstance)) }
+  return { files, plan: planSeries(files.map((bytes) => readDicomInstance(bytes))) }
 }
 
 const NUM_SLICES = 6
@@ -57,7 +57,7 @@ export function obliqueSeries(changes: DicomAttributes = {}): DrawnSeries {
       ...changes,
     }),
   )
-  return { files, plan: planSeries(files.map(readDicomInstance)) }
+  return { files, plan: planSeries(files.map((bytes) => readDicomInstance(bytes))) }
 }
 
 /** A mask of nested boxes: 1 around 2 around 3, each in fewer slices; the first and last slice are empty. */
