@@ -24,7 +24,7 @@ def main(root: Path, split: Path, minutes: float, out: Path) -> None:
     for name in ("raw", "preprocessed", "results"):
         (base / name).mkdir(parents=True, exist_ok=True)
         os.environ[f"nnUNet_{name}"] = str(base / name)
-    os.environ["nnUNet_n_proc_DA"] = "1"
+    os.environ["nnUNet_n_proc_DA"] = "1"  # noqa: SIM112, its own spelling
     write_raw(root, base / "raw" / DATASET)
 
     import torch
