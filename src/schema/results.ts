@@ -138,6 +138,10 @@ export const PredictResult = z.strictObject({
         .record(z.string(), z.number())
         .exactOptional()
         .describe('Of a segmentation: structure → volume; its decision is whether there is any.'),
+      mask_dicom: z
+        .string()
+        .exactOptional()
+        .describe('Of a segmentation of a DICOM series: the same mask as a DICOM Segmentation.'),
       seconds: z.number(),
       warnings: z.array(z.string()),
     }),

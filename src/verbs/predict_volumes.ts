@@ -1,6 +1,8 @@
 import { join } from 'node:path'
+import { ImageError } from '../imaging/image_error.ts'
+import { dicomMask } from '../package/dicom_mask.ts'
 import type { LoadedSegmenter } from '../package/load_segmenter.ts'
-import { segmentCase } from '../package/segment_case.ts'
+import { type SegmentedCase, segmentCase } from '../package/segment_case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { csvText } from '../storage/csv.ts'
@@ -10,8 +12,8 @@ import { maskFileName } from './mask_file_name.ts'
 import { type VolumeInput, volumeInputs } from './volume_inputs.ts'
 
 /**
- * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files. A case that
- * cannot be read is listed in `failed` and stops nothing.
+ * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files, and of a
+ * DICOM series as a DICOM Segmentation besides. A case that cannot be read is listed in `failed` and stops nothing.
  *
  * @throws {UserError} when there is no volume at all
  */
@@ -50,14 +52,35 @@ async function segmentOne(
   try {
     const bytes: Uint8Array[] = []
     for (const file of files) bytes.push(await readBytes(file))
-    const { prediction, nifti } = await segmentCase(loaded, { name, case_id, files: bytes })
-    if (out === undefined) return prediction
+    const made = await segmentCase(loaded, { name, case_id, files: bytes })
+    if (out === undefined) return made.prediction
     const mask = join(out, maskFileName(case_id, names))
-    await writeAtomic(mask, nifti)
-    return { ...prediction, mask }
+    await writeAtomic(mask, made.nifti)
+    const prediction = { ...made.prediction, mask }
+    return made.segmented.stored.format === 'dicom'
+      ? withDicomMask(prediction, loaded, bytes, made)
+      : prediction
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
     return { file: name, reason: cause.message }
+  }
+}
+
+/** A series that a segmentation cannot refer to still has its mask as NIfTI. */
+async function withDicomMask(
+  prediction: SegmentedCase['prediction'] & { mask: string },
+  loaded: LoadedSegmenter,
+  files: readonly Uint8Array[],
+  { segmented }: SegmentedCase,
+): Promise<SegmentedCase['prediction']> {
+  const mask_dicom = prediction.mask.replace(/\.nii\.gz$/, '.seg.dcm')
+  try {
+    await writeAtomic(mask_dicom, dicomMask(files, segmented, loaded, new Date()))
+    return { ...prediction, mask_dicom }
+  } catch (cause) {
+    if (!(cause instanceof ImageError)) throw cause
+    const warning = `No DICOM segmentation was written: ${cause.reason}`
+    return { ...prediction, warnings: [...prediction.warnings, warning] }
   }
 }
 
@@ -67,6 +90,7 @@ function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter):
     'case_id',
     ...labels.map((label) => `${label}_ml`),
     'mask',
+    'mask_dicom',
     'file',
     'input_sha256',
     'warnings',
@@ -75,6 +99,7 @@ function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter):
     one.case_id,
     ...labels.map((label) => one.volumes_ml![label]!),
     one.mask ?? '',
+    one.mask_dicom ?? '',
     one.file,
     one.input_sha256,
     one.warnings.join(' '),

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { parse } from 'csv-parse/sync'
+import { readSegmentation } from '../imaging/dicom/seg_read.ts'
+import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
+import { readNifti } from '../imaging/nifti/read.ts'
+import { writeNifti } from '../imaging/nifti/write.ts'
+import { readVolume } from '../imaging/read_volume.ts'
+import { writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { quietIo } from './io.ts'
+import { predict } from './predict.ts'
+
+let scratch = ''
+let pkg = ''
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'fiducial-predict-volumes-'))
+  pkg = join(scratch, 'pkg')
+  await writeTinySegmenter(pkg)
+})
+after(() => rm(scratch, { recursive: true, force: true }))
+
+async function folder(name: string, files: readonly Uint8Array[], ending = '.dcm'): Promise<string> {
+  const dir = join(scratch, name)
+  await mkdir(dir)
+  for (const [i, bytes] of files.entries()) await writeFile(join(dir, `${i}${ending}`), bytes)
+  return dir
+}
+
+test('a folder of a DICOM series gets its mask as NIfTI and, the same, as a DICOM Segmentation of that series', async () => {
+  const { files, plan } = obliqueSeries()
+  const out = join(scratch, 'out-series')
+  const dir = await folder('series', files)
+  const { predictions, failed } = await predict(pkg, [dir], { out }, quietIo())
+  assert.deepEqual(failed, [])
+  const { case_id, mask, mask_dicom, volumes_ml, warnings } = predictions[0]!
+  assert.equal(case_id, 'series')
+  assert.deepEqual([mask, mask_dicom], [join(out, 'series.nii.gz'), join(out, 'series.seg.dcm')])
+  assert.deepEqual(warnings, [])
+  const nifti = await readNifti(await readFile(mask!))
+  // The values of the package's structures; its segments are numbered from 1.
+  const read = await readSegmentation(await readFile(mask_dicom!), plan, { body: 2, tail: 5 })
+  assert.deepEqual(read.volume.data, nifti.data)
+  assert.deepEqual(nifti.shape, plan.shape)
+  const voxel_ml = (0.75 * 0.5 * 2.5) / 1000
+  for (const { name, voxels } of read.structures)
+    assert.ok(Math.abs(voxels * voxel_ml - volumes_ml![name]!) < 1e-6, name)
+  assert.ok(read.structures.some(({ voxels }) => voxels > 0))
+  const [header, row]: string[][] = parse(await readFile(join(out, 'volumes.csv')))
+  assert.equal(row![header!.indexOf('mask_dicom')], mask_dicom)
+})
+
+test('a NIfTI volume gets no DICOM mask', async () => {
+  const { volume } = await readVolume(obliqueSeries().files)
+  const dir = await folder('nifti', [await writeNifti(volume, { gzip: true })], '.nii.gz')
+  const { predictions } = await predict(pkg, [dir], { out: join(scratch, 'out-nifti') }, quietIo())
+  assert.equal(predictions[0]!.mask, join(scratch, 'out-nifti', '0.nii.gz'))
+  assert.equal(predictions[0]!.mask_dicom, undefined)
+})
+
+test('a series that no segmentation can refer to keeps its NIfTI mask, with a warning', async () => {
+  const dir = await folder('unreferable', obliqueSeries({ FrameOfReferenceUID: '' }).files)
+  const { predictions } = await predict(pkg, [dir], { out: join(scratch, 'out-unreferable') }, quietIo())
+  const { mask, mask_dicom, warnings } = predictions[0]!
+  assert.ok((await readFile(mask!)).length > 0)
+  assert.equal(mask_dicom, undefined)
+  assert.deepEqual(warnings, ['No DICOM segmentation was written: The series has no FrameOfReferenceUID.'])
+})
+
+test('instances that make no volume are listed as failed, with the reason', async () => {
+  const { files } = obliqueSeries()
+  const dir = await folder('gap', [...files.slice(0, 2), ...files.slice(3)])
+  const { predictions, failed } = await predict(pkg, [dir], { out: join(scratch, 'out-gap') }, quietIo())
+  assert.deepEqual(predictions, [])
+  assert.equal(failed[0]!.file, dir)
+  assert.match(failed[0]!.reason, /Slices are missing/)
+})
