@@ -51,9 +51,9 @@ function byFolder(files: readonly string[]): VolumeCase[] {
 function withDistinctIds(cases: readonly VolumeCase[]): VolumeCase[] {
   const counts = new Map<string, number>()
   for (const { case_id } of cases) counts.set(case_id, (counts.get(case_id) ?? 0) + 1)
-  return cases.map((one) =>
-    counts.get(one.case_id)! > 1
-      ? { ...one, case_id: `${basename(dirname(one.files[0]!))}_${one.case_id}` }
-      : one,
-  )
+  return cases.map((one) => {
+    const folder = basename(dirname(one.files[0]!))
+    if (counts.get(one.case_id)! === 1 || folder === '.') return one
+    return { ...one, case_id: `${folder}_${one.case_id}` }
+  })
 }

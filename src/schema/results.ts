@@ -133,7 +133,17 @@ export const PredictResult = z.strictObject({
       mask: z
         .string()
         .exactOptional()
-        .describe('Of a segmentation: the file of the mask, where one was written.'),
+        .describe(
+          'Of a segmentation: the file of the mask, where one was written; from the server its name.',
+        ),
+      mask_base64: z
+        .string()
+        .exactOptional()
+        .describe("From the server: the mask as .nii.gz, on the grid of the case's own files."),
+      views_png_base64: z
+        .string()
+        .exactOptional()
+        .describe('From the server with ?views=true: three slices through the mask, drawn.'),
       volumes_ml: z
         .record(z.string(), z.number())
         .exactOptional()

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { ModelPackage } from './model_package.ts'
+import { VolumeSpec } from './preprocess.ts'
+import { SegmentPackage } from './segment_package.ts'
+import { Structure } from './task.ts'
 
-/** One entry of `GET /v1/models`: what a caller needs to read a model's answers. No training data, no paths. */
-export const ServedModel = z.strictObject({
+const about = {
   name: z.string().describe('POST /v1/predict?model=<name>, or /v1/models/<name>/predict.'),
   version: z.string(),
   status: ModelPackage.shape.status,
@@ -10,6 +12,13 @@ export const ServedModel = z.strictObject({
   package_digest: z.string().describe('As in every result.'),
   certified: z.boolean(),
   synthetic: z.boolean().describe('Trained on phantom data: not for any use on patients.'),
+  warnings: z.array(z.string()).describe('Hold for every result of this model.'),
+}
+
+/** A model that scores images, as `GET /v1/models` describes it. No training data, no paths. */
+export const ServedImageModel = z.strictObject({
+  ...about,
+  task: z.literal('classify'),
   labels: z.array(z.string()),
   exclusive: z.boolean().describe('Exactly one label holds; the decision is the highest score.'),
   operating_points: z
@@ -20,8 +29,33 @@ export const ServedModel = z.strictObject({
     channels: z.int(),
     formats: z.array(z.string()),
   }),
-  warnings: z.array(z.string()).describe('Hold for every result of this model.'),
 })
+export type ServedImageModel = z.infer<typeof ServedImageModel>
+
+/** A model that segments volumes. */
+export const ServedVolumeModel = z.strictObject({
+  ...about,
+  task: z.literal('segment'),
+  structures: z.array(
+    Structure.extend({ colour: z.string().describe('#rrggbb, of the structure in drawn views.') }),
+  ),
+  exclusive: z.boolean().describe('A voxel belongs to one structure at most; else they may overlap.'),
+  networks: z.int().describe('Several are averaged.'),
+  input: z.strictObject({
+    channels: z.int(),
+    orientation: VolumeSpec.shape.orientation,
+    spacing_mm: VolumeSpec.shape.spacing_mm.describe(
+      '[z, y, x] that volumes are resampled to; null keeps their own. Masks come back on their own grid.',
+    ),
+    patch_size: SegmentPackage.shape.input.shape.patch_size.describe(
+      '[z, y, x] voxels that the network sees at once; volumes may have any size.',
+    ),
+    formats: z.array(z.string()),
+  }),
+})
+export type ServedVolumeModel = z.infer<typeof ServedVolumeModel>
+
+export const ServedModel = z.discriminatedUnion('task', [ServedImageModel, ServedVolumeModel])
 export type ServedModel = z.infer<typeof ServedModel>
 export const ServedModels = z.strictObject({ models: z.array(ServedModel), notice: z.string() })
 export type ServedModels = z.infer<typeof ServedModels>

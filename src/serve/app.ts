@@ -1,36 +1,42 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { totalmem } from 'node:os'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { INPUT_FORMATS, thresholds } from '../package/infer.ts'
 import type { LoadedPackage } from '../package/load.ts'
 import { predictFiles } from '../package/predict_files.ts'
 import type { PredictResult } from '../schema/results.ts'
-import type { ServedModel, ServedModels, ServeError } from '../schema/serving.ts'
+import type { ServedModels, ServeError } from '../schema/serving.ts'
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { Admission } from './admission.ts'
 import { batching } from './batching.ts'
+import { describeModels, isSegmenter } from './describe_models.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
+import { sendMaskFile, wantsMaskFile } from './mask_file.ts'
 import { openapi } from './openapi.ts'
 import { pageFiles } from './page.ts'
 import { watchUpload } from './upload_watch.ts'
-import { announcedBytes, readUploads } from './uploads.ts'
+import { announcedBytes, readBody, readUploads, type Upload } from './uploads.ts'
+import { type ServedSegmenter, volumeDesk } from './volumes.ts'
 
 export interface AppOptions {
   /** Name → package; the first answers `/v1/predict` where the request names none. */
   models: ReadonlyMap<string, Served>
   version: string
-  /** Largest request, and most files in one. */
+  /** Largest request of images, of volumes, and most files in one. */
   maxBodyBytes?: number
+  maxVolumeBytes?: number
   maxFiles?: number
   /** Requests worked on at a time; more are answered 503. */
   maxRequests?: number
+  /** Memory to segment one volume in; larger ones are refused by their header. */
+  maxCaseBytes?: number
   maxBatch?: number
   batchWaitMs?: number
   /** An upload of which nothing arrives for so long is answered 408. */
   idleMs?: number
-  /** Time for a whole request to arrive; half of it for the headers. Later is 408. */
+  /** Time for a whole request to arrive, half of it for the headers: later is 408. Two minutes; ten where volumes are taken. */
   arrivalMs?: number
   /** Called with each log record: no file name, no query, no header of the caller's. */
   log?: (record: LogRecord) => void
@@ -38,7 +44,8 @@ export interface AppOptions {
   isStopping?: () => boolean
 }
 
-export type Served = Pick<LoadedPackage, 'model' | 'network' | 'warnings' | 'digest' | 'problem'>
+export type ServedImages = Pick<LoadedPackage, 'model' | 'network' | 'warnings' | 'digest' | 'problem'>
+export type Served = ServedImages | ServedSegmenter
 
 /** One line of the server's log. */
 export interface LogRecord {
@@ -69,23 +76,37 @@ declare module 'fastify' {
 export const NOTICE = 'Research use, not a diagnosis.'
 const DEFAULTS = {
   maxBodyBytes: 64e6,
+  maxVolumeBytes: 512e6,
+  maxCaseBytes: totalmem() / 2,
   maxFiles: 64,
   maxRequests: 64,
   maxBatch: 8,
   batchWaitMs: 2,
   idleMs: 10_000,
-  arrivalMs: 120_000,
 }
+/** A CT of 2,000 instances, and what its zip archive may inflate to as a multiple of the largest request. */
+const ZIP_FILES = 10_000
+const ZIP_INFLATED = 4
 /** Sixteen radiographs of 6 megapixels at a time, or one larger one. */
 const DECODED_BYTES = 96e6
 
 /** The HTTP server around model packages: a thin skin of `src/package`; listening is the caller's. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { models, version, log, ...more } = { ...DEFAULTS, ...options }
-  const { maxBodyBytes, maxFiles, maxRequests, maxBatch, batchWaitMs, idleMs, arrivalMs } = more
+  const { maxBodyBytes, maxVolumeBytes, maxFiles, maxRequests, maxCaseBytes } = more
+  const { maxBatch, batchWaitMs, idleMs } = more
+  const known = [...models.keys()]
   const limits: Limits = { maxBodyBytes, maxFiles }
+  const volumeLimits: Limits = { maxBodyBytes: maxVolumeBytes, maxFiles }
+  const isOfVolumes = (name: string | undefined) => {
+    const served = models.get(name ?? known[0]!)
+    return served !== undefined && isSegmenter(served)
+  }
+  const limitsOf = (request: FastifyRequest) => (isOfVolumes(modelOf(request)) ? volumeLimits : limits)
+  const largest = known.some(isOfVolumes) ? Math.max(maxBodyBytes, maxVolumeBytes) : maxBodyBytes
+  const arrivalMs = options.arrivalMs ?? (largest === maxBodyBytes ? 120_000 : 600_000)
   const app = Fastify({
-    bodyLimit: maxBodyBytes,
+    bodyLimit: largest,
     requestTimeout: arrivalMs,
     http: {
       requestTimeout: arrivalMs,
@@ -104,13 +125,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A path that cannot even be decoded comes here before any hook.
     frameworkErrors: (error, request, reply) => {
       startAnswer(request, reply)
-      sendError(toHttpError(error, limits), request, reply)
+      sendError(toHttpError(error, limitsOf(request)), request, reply)
     },
   })
   await app.register(multipart, { throwFileSizeLimit: true })
   app.removeContentTypeParser(['application/json', 'text/plain'])
-  for (const type of [/^image\//, 'application/octet-stream'])
-    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  for (const type of BODY_TYPES)
+    app.addContentTypeParser(type, (request: FastifyRequest, payload: IncomingMessage) =>
+      readBody(payload, limitsOf(request)),
+    )
   app.decorateRequest('note')
   app.addHook('onRequest', async (request, reply) => startAnswer(request, reply))
   // A connection that outlives its last answer would hold up the end of a stopping server.
@@ -121,38 +144,66 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     log?.(logRecord(request, reply))
   })
   app.setErrorHandler((error, request, reply) => {
-    const told = toHttpError(error, limits)
+    const told = toHttpError(error, limitsOf(request))
     if (told.status >= 500 && !(error instanceof HttpError)) request.note.error = codePlace(error)
     return sendError(told, request, reply)
   })
   app.setNotFoundHandler((request, reply) => sendError(notFound(request, app), request, reply))
 
-  const known = [...models.keys()]
   const described: ServedModels = { models: describeModels(models), notice: NOTICE }
   const predictors = new Map(
-    [...models].map(([name, served]) => [
+    [...models].map(([name, served]): [string, Served] => [
       name,
-      { ...served, network: batching(served.network, { maxBatch, waitMs: batchWaitMs }) },
+      isSegmenter(served)
+        ? served
+        : { ...served, network: batching(served.network, { maxBatch, waitMs: batchWaitMs }) },
     ]),
   )
-  const admission = new Admission({ requests: maxRequests, bytes: Math.max(maxBodyBytes, 512e6) })
+  const segmentVolumes = volumeDesk({
+    zip: { bytes: ZIP_INFLATED * maxVolumeBytes, files: ZIP_FILES },
+    caseBytes: maxCaseBytes,
+  })
+  const admission = new Admission({ requests: maxRequests, bytes: Math.max(largest, 512e6) })
   const decoding = new MemoryBudget(DECODED_BYTES)
 
-  async function predict(name: string, request: FastifyRequest, reply: FastifyReply): Promise<PredictResult> {
+  async function predict(
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<PredictResult | FastifyReply> {
+    const query = request.query as { model?: unknown; views?: unknown }
+    if (Array.isArray(query.model))
+      throw new HttpError(400, 'several_models', 'Name one model; send the files once for each.')
+    const name = modelOf(request) ?? known[0]!
     const served = predictors.get(name)
     if (served === undefined) throw unknownModel(known)
     request.note.model = name
     request.note.package_digest = served.digest
-    const uploads = await readUploads(request, limits)
+    const uploads = await readUploads(request, limitsOf(request))
+    const wantsFile = isSegmenter(served) && wantsMaskFile(request.headers.accept)
+    const result = isSegmenter(served)
+      ? await segmentVolumes(
+          {
+            uploads,
+            wantsFile,
+            wantsViews: query.views === 'true',
+            isGone: () => request.raw.socket.destroyed,
+          },
+          served,
+        )
+      : await scoreImages(uploads, served)
+    request.note.inputs = result.predictions.map((p) => p.input_sha256)
+    request.note.failed = result.failed.length
+    if (result.predictions.length === 0) reply.code(422)
+    else if (wantsFile) return sendMaskFile(reply, result.predictions[0]!, served.digest)
+    return result
+  }
+  async function scoreImages(uploads: readonly Upload[], served: ServedImages): Promise<PredictResult> {
     const files = uploads.map(({ name, bytes }) => ({ name, read: async () => bytes }))
     const result: PredictResult = { predictions: [], failed: [], package_digest: served.digest }
     for await (const one of predictFiles(files, served, { batch: maxBatch, budget: decoding })) {
       if ('reason' in one) result.failed.push(one)
       else result.predictions.push(one)
     }
-    request.note.inputs = result.predictions.map((p) => p.input_sha256)
-    request.note.failed = result.failed.length
-    if (result.predictions.length === 0) reply.code(422)
     return result
   }
   /** Before the body is read: what does not fit is refused while it still costs nothing. */
@@ -160,8 +211,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     const encoding = request.headers['content-encoding']
     if (encoding !== undefined && encoding !== 'identity')
       throw new HttpError(415, 'unsupported_encoding', 'Send the image as it is, without content-encoding.')
-    const bytes = announcedBytes(request, limits)
-    if (bytes > maxBodyBytes) throw Object.assign(new Error(), { code: 'FST_ERR_CTP_BODY_TOO_LARGE' })
+    const own = limitsOf(request)
+    const bytes = announcedBytes(request, own)
+    if (bytes > own.maxBodyBytes) throw Object.assign(new Error(), { code: 'FST_ERR_CTP_BODY_TOO_LARGE' })
     if (!admission.enter(bytes))
       throw new HttpError(503, 'busy', 'The server is at its limit. Try again in a second.', {
         'retry-after': '1',
@@ -173,19 +225,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     })
   }
 
-  app.post<{ Querystring: { model?: string | string[] } }>(
-    '/v1/predict',
-    { onRequest: admit },
-    (request, reply) => {
-      const { model = known[0]! } = request.query
-      if (typeof model !== 'string')
-        throw new HttpError(400, 'several_models', 'Name one model; send the images once for each.')
-      return predict(model, request, reply)
-    },
-  )
-  app.post<{ Params: { name: string } }>('/v1/models/:name/predict', { onRequest: admit }, (request, reply) =>
-    predict(request.params.name, request, reply),
-  )
+  app.post('/v1/predict', { onRequest: admit }, predict)
+  app.post('/v1/models/:name/predict', { onRequest: admit }, predict)
   app.get('/v1/models', async () => described)
   app.get<{ Params: { name: string } }>('/v1/models/:name', async (request) => {
     const found = described.models.find((model) => model.name === request.params.name)
@@ -198,27 +239,30 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.code(503)
     return { status: 'stopping' }
   })
-  app.get('/openapi.json', async () => openapi(known, version, limits))
+  app.get('/openapi.json', async () =>
+    openapi(described.models, version, { images: limits, volumes: volumeLimits }),
+  )
   for (const { path, type, body, headers } of await pageFiles())
     app.get(path, async (_request, reply) => reply.headers(headers).type(type).send(body))
   return app
 }
 
-function describeModels(models: ReadonlyMap<string, Served>): ServedModel[] {
-  return [...models].map(([name, { model, digest, problem, warnings }], i) => ({
-    name,
-    version: model.version,
-    status: model.status,
-    default: i === 0,
-    package_digest: digest,
-    certified: problem === null,
-    synthetic: model.synthetic,
-    labels: model.task.labels,
-    exclusive: model.task.exclusive,
-    operating_points: thresholds(model),
-    input: { size: model.preprocess.size, channels: model.preprocess.channels, formats: [...INPUT_FORMATS] },
-    warnings,
-  }))
+/** Bodies that are one file; other kinds are answered 415. */
+const BODY_TYPES = [
+  /^image\//,
+  'application/octet-stream',
+  'application/gzip',
+  'application/x-gzip',
+  'application/zip',
+  'application/x-zip-compressed',
+  'application/dicom',
+]
+
+/** The model that a request names; undefined where it names none, or several. */
+function modelOf({ params, query }: FastifyRequest): string | undefined {
+  const { name } = (params ?? {}) as { name?: string }
+  const { model } = (query ?? {}) as { model?: unknown }
+  return name ?? (typeof model === 'string' ? model : undefined)
 }
 
 /** What Node's HTTP parser refuses never becomes a request: the same answer is written to the connection. */

@@ -31,7 +31,7 @@ export function toHttpError(error: unknown, limits: Limits): HttpError {
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
     case 'FST_REQ_FILE_TOO_LARGE':
-      return new HttpError(413, 'too_large', `The request is larger than ${megabytes}. Send fewer images.`)
+      return new HttpError(413, 'too_large', `The request is larger than ${megabytes}. Send fewer files.`)
     case 'FST_FILES_LIMIT':
     case 'FST_PARTS_LIMIT':
       return new HttpError(413, 'too_many_files', `At most ${limits.maxFiles} files a request.`)
@@ -51,7 +51,7 @@ export function unsupportedMediaType(): HttpError {
   return new HttpError(
     415,
     'unsupported_media_type',
-    'Send images as multipart/form-data (several files), or one image as the body with content-type image/* or ' +
-      'application/octet-stream.',
+    'Send files as multipart/form-data, or one file as the body: an image with content-type image/*, a volume or a zip ' +
+      'archive with application/gzip or application/zip, either with application/octet-stream.',
   )
 }

@@ -4,51 +4,72 @@ import { ServedModel, ServedModels, ServeError, ServeHealth } from '../schema/se
 import type { Limits } from './http_error.ts'
 
 /** The OpenAPI 3.1 description of the server; its schemas are those that `--json` results follow. */
-export function openapi(models: readonly string[], version: string, limits: Limits): object {
+export function openapi(
+  models: readonly ServedModel[],
+  version: string,
+  limits: { images: Limits; volumes: Limits },
+): object {
+  const names = models.map(({ name }) => name)
   const predictOperation = (summary: string) => ({
     summary,
-    description:
-      `One image as the body, or up to ${limits.maxFiles} as file parts of a form; at most ${limits.maxBodyBytes} ` +
-      'bytes. Files that cannot be scored are listed under `failed`; 422 when none could be. Research use, not a ' +
-      'diagnosis.',
+    description: [...new Set(models.map(({ task }) => task))]
+      .map((task) => (task === 'segment' ? aboutVolumes(limits.volumes) : aboutImages(limits.images)))
+      .concat('Files that cannot be read are listed under `failed`; 422 when none could be.')
+      .concat('Research use, not a diagnosis.')
+      .join(' '),
+    parameters: [VIEWS],
     requestBody: {
       required: true,
-      content: {
-        'multipart/form-data': {
-          schema: {
-            type: 'object',
-            properties: { file: { type: 'array', items: { type: 'string', format: 'binary' } } },
+      content: Object.fromEntries([
+        [
+          'multipart/form-data',
+          {
+            schema: {
+              type: 'object',
+              properties: { file: { type: 'array', items: { type: 'string', format: 'binary' } } },
+            },
           },
-        },
-        'image/*': { schema: { type: 'string', format: 'binary' } },
-        'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
-      },
+        ],
+        ...['image/*', 'application/octet-stream', 'application/gzip', 'application/zip'].map((type) => [
+          type,
+          BINARY,
+        ]),
+      ]),
     },
     responses: {
-      200: json('Scores, decisions and warnings, in the order of the files', 'PredictResult'),
-      400: json('No image in the request, or several models named', 'ServeError'),
+      200: {
+        description: 'Scores or masks, decisions and warnings, in the order of the files',
+        headers: MASK_HEADERS,
+        content: {
+          'application/json': { schema: { $ref: '#/components/schemas/PredictResult' } },
+          'application/gzip': BINARY,
+        },
+      },
+      400: json('No file in the request, or several models named', 'ServeError'),
       404: json('No such model; those served are listed', 'ServeError'),
+      406: json('Several masks, and one file asked for', 'ServeError'),
       408: json('The upload stalled, or took too long to arrive', 'ServeError'),
       413: json('Too large, or too many files', 'ServeError'),
       415: json('Another kind of body', 'ServeError'),
-      422: json('None of the files could be scored; `failed` says why', 'PredictResult'),
+      422: json('None of the files could be used; `failed` says why', 'PredictResult'),
       503: json('Busy or stopping; try again after Retry-After seconds', 'ServeError'),
     },
   })
-  const named = { schema: { type: 'string', enum: models } }
+  const named = { schema: { type: 'string', enum: names } }
   const name = { ...named, name: 'name', in: 'path', required: true }
-  const model = { ...named, name: 'model', in: 'query', description: `${models[0]} unless given.` }
+  const model = { ...named, name: 'model', in: 'query', description: `${names[0]} unless given.` }
   return {
     openapi: '3.1.0',
     info: {
       title: 'fiducial',
       version,
-      description: 'Scores medical images with certified model packages. Research use, not a diagnosis.',
+      description:
+        'Scores images and segments volumes with certified model packages. Research use, not a diagnosis.',
     },
     paths: {
       '/v1/predict': {
         parameters: [model],
-        post: predictOperation('Score images with one of the models'),
+        post: predictOperation('Score images or segment volumes with one of the models'),
       },
       '/v1/models': {
         get: { summary: 'The models served', responses: { 200: json('Models', 'ServedModels') } },
@@ -62,7 +83,7 @@ export function openapi(models: readonly string[], version: string, limits: Limi
       },
       '/v1/models/{name}/predict': {
         parameters: [name],
-        post: predictOperation('Score images with the model named'),
+        post: predictOperation('Score images or segment volumes with the model named'),
       },
       '/healthz': { get: { summary: 'The process lives', responses: { 200: json('Alive', 'ServeHealth') } } },
       '/readyz': {
@@ -82,6 +103,34 @@ export function openapi(models: readonly string[], version: string, limits: Limi
       },
     },
   }
+}
+
+function aboutImages({ maxFiles, maxBodyBytes }: Limits): string {
+  return `A model of images takes one as the body, or up to ${maxFiles} as file parts of a form; at most ${maxBodyBytes} bytes.`
+}
+
+function aboutVolumes({ maxFiles, maxBodyBytes }: Limits): string {
+  return (
+    'A model of volumes takes a NIfTI file (.nii, .nii.gz), or a zip archive of the DICOM files of a series or of the ' +
+    `NIfTI files of a case's channels (…_0000.nii.gz, …_0001.nii.gz), as the body or up to ${maxFiles} as file parts ` +
+    `of a form; at most ${maxBodyBytes} bytes. Each prediction carries its mask on the grid of its own files, as ` +
+    '.nii.gz in `mask_base64`. With `Accept: application/gzip` the mask of a single case is the body itself.'
+  )
+}
+
+const BINARY = { schema: { type: 'string', format: 'binary' } }
+const VIEWS = {
+  name: 'views',
+  in: 'query',
+  schema: { type: 'boolean' },
+  description: 'Of a model of volumes: also draw three slices through each mask, as PNG.',
+}
+const text = (description: string) => ({ description, schema: { type: 'string' } })
+const MASK_HEADERS = {
+  'x-package-digest': text('Beside a mask as the body: `package_digest`'),
+  'x-input-sha256': text('Beside a mask as the body: `input_sha256`'),
+  'x-volumes-ml': text('Beside a mask as the body: `volumes_ml`, as JSON'),
+  'x-warnings': text('Beside a mask as the body: `warnings`, as JSON'),
 }
 
 function json(description: string, schema: string): object {

@@ -27,6 +27,23 @@ export function announcedBytes(request: FastifyRequest, limits: Limits): number 
   return Number.isSafeInteger(announced) && announced >= 0 ? announced : limits.maxBodyBytes
 }
 
+/**
+ * The whole body, of requests that say nothing of their length as of others.
+ *
+ * @throws FST_ERR_CTP_BODY_TOO_LARGE as soon as more has come than the limit
+ */
+export async function readBody(payload: AsyncIterable<Buffer>, { maxBodyBytes }: Limits): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let total = 0
+  for await (const chunk of payload) {
+    total += chunk.length
+    if (total > maxBodyBytes)
+      throw Object.assign(new Error('body too large'), { code: 'FST_ERR_CTP_BODY_TOO_LARGE' })
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
 function rawBody(request: FastifyRequest): Upload {
   const { body } = request
   if (body === undefined || (Buffer.isBuffer(body) && body.length === 0))

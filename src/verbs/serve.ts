@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { runNetwork } from '../package/infer.ts'
-import { type LoadedPackage, type LoadOptions, loadPackage } from '../package/load.ts'
+import type { LoadedPackage, LoadOptions } from '../package/load.ts'
+import { isSegmenter, type LoadedSegmenter, loadAnyPackage } from '../package/load_segmenter.ts'
 import { findPackage } from '../runs/find.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Io } from './io.ts'
@@ -11,11 +12,14 @@ export interface ServeOptions extends LoadOptions {
   host?: string
   /** 0 takes any free port. */
   port?: number
+  /** Largest request; unless given 64 MB of images or 512 MB of volumes. */
   maxBodyMb?: number
   maxBatch?: number
   /** Requests worked on at a time. */
   maxRequests?: number
 }
+
+type Loaded = LoadedPackage | LoadedSegmenter
 
 export interface ServeReady {
   url: string
@@ -39,11 +43,11 @@ export async function serve(
   io: Io,
 ): Promise<void> {
   const { host = '127.0.0.1', port = 8080 } = options
-  const loaded: LoadedPackage[] = []
+  const loaded: Loaded[] = []
   try {
     // Fastify loads while the networks do.
     const server = import('../serve/app.ts')
-    for (const dir of packageDirs) loaded.push(await loadPackage(await findPackage(dir), options))
+    for (const dir of packageDirs) loaded.push(await loadAnyPackage(await findPackage(dir), options))
     const models = named(loaded)
     await Promise.all(loaded.map(warmUp))
     for (const [name, { problem }] of models)
@@ -59,7 +63,7 @@ export async function serve(
       version: await ownVersion(),
       log: (record) => io.log(JSON.stringify(record)),
       isStopping: () => io.signal.aborted,
-      ...(options.maxBodyMb === undefined ? {} : { maxBodyBytes: Math.round(options.maxBodyMb * 1e6) }),
+      ...(options.maxBodyMb === undefined ? {} : bodyLimits(options.maxBodyMb)),
       ...(options.maxBatch === undefined ? {} : { maxBatch: options.maxBatch }),
       ...(options.maxRequests === undefined ? {} : { maxRequests: options.maxRequests }),
     })
@@ -80,9 +84,9 @@ export async function serve(
 }
 
 /** Name in the path → package: the package's name, with its version where two share one. */
-function named(loaded: readonly LoadedPackage[]): Map<string, LoadedPackage> {
+function named(loaded: readonly Loaded[]): Map<string, Loaded> {
   const isShared = (name: string) => loaded.filter(({ model }) => model.name === name).length > 1
-  const models = new Map<string, LoadedPackage>()
+  const models = new Map<string, Loaded>()
   for (const one of loaded) {
     const { name, version } = one.model
     const key = isShared(name) ? `${name}@${version}` : name
@@ -97,10 +101,26 @@ function named(loaded: readonly LoadedPackage[]): Map<string, LoadedPackage> {
 }
 
 /** The first run of a network allocates its memory; the first caller should not wait for that. */
-async function warmUp({ model, network }: LoadedPackage): Promise<void> {
-  const size = model.input.shape.reduce((a, b) => a * b, 1)
-  const zeros = { uint8: Uint8Array, int16: Int16Array, float32: Float32Array }[model.input.dtype]
-  await runNetwork([new zeros(size)], model, network)
+async function warmUp(loaded: Loaded): Promise<void> {
+  if (isSegmenter(loaded)) {
+    const { model, networks } = loaded
+    const dims = [1, model.preprocess.channels, ...model.input.patch_size]
+    for (const network of networks) await network.run(zeros(model.input.dtype, dims), dims)
+  } else {
+    const { model, network } = loaded
+    await runNetwork([zeros(model.input.dtype, model.input.shape)], model, network)
+  }
+}
+
+const ARRAYS = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
+
+function zeros<T extends keyof typeof ARRAYS>(dtype: T, dims: readonly number[]) {
+  return new ARRAYS[dtype](dims.reduce((a, b) => a * b, 1)) as InstanceType<(typeof ARRAYS)[T]>
+}
+
+function bodyLimits(megabytes: number) {
+  const bytes = Math.round(megabytes * 1e6)
+  return { maxBodyBytes: bytes, maxVolumeBytes: bytes }
 }
 
 function explainListen(cause: unknown, host: string, port: number): unknown {

@@ -6,7 +6,7 @@ interface Flags {
   host: string
   port: number
   threads?: number
-  maxBodyMb: number
+  maxBodyMb?: number
   maxBatch: number
   maxRequests: number
   allowFailed: boolean
@@ -18,13 +18,15 @@ export function serveCommand(): Command {
     arguments: ['<package...>'],
     summary: 'serve model packages over HTTP, with a plain page at /',
     description:
-      'Serves model packages over HTTP, with a plain page at /. Needs no Python. ' +
+      'Serves model packages over HTTP, with a plain page at /: images are scored, volumes (NIfTI, zipped DICOM series) ' +
+      'segmented. Needs no Python. ' +
       'POST /v1/predict?model=<name> asks one of several; the first answers where none is named. ' +
       'One JSON line a request is logged on stderr: ids, hashes and times, no file names.',
     examples: [
       'fiducial serve runs/chest/package --port 8080',
       'fiducial serve runs/chest/package runs/hand/package',
       'curl -F file=@scan.png http://127.0.0.1:8080/v1/predict',
+      "curl -H 'Accept: application/gzip' -F file=@scan.nii.gz http://127.0.0.1:8080/v1/predict -o mask.nii.gz",
     ],
     options: [
       new Option('--host <address>', 'address to listen on').default('127.0.0.1', 'this machine only'),
@@ -32,7 +34,10 @@ export function serveCommand(): Command {
       new Option('--threads <n>', 'threads of each network; all cores, at most 4, unless given').argParser(
         threadCount,
       ),
-      new Option('--max-body-mb <n>', 'largest request').argParser(positiveInteger).default(64),
+      new Option(
+        '--max-body-mb <n>',
+        'largest request; 64 for images and 512 for volumes unless given',
+      ).argParser(positiveInteger),
       new Option('--max-batch <n>', 'most images in one run of a network')
         .argParser(positiveInteger)
         .default(8),

@@ -1,8 +1,8 @@
 // @ts-nocheck It runs in a browser; the project's types are those of Node.
-// The plain page: sends dropped images to this server, shows scores, decisions and warnings. No dependencies.
+// The plain page: sends dropped files to this server, shows scores or masks, decisions and warnings. No dependencies.
 
 const byId = (id) => document.getElementById(id)
-const state = { models: [], sent: 0 }
+const state = { models: [] }
 
 const { models } = await (await fetch('/v1/models')).json()
 state.models = models
@@ -12,7 +12,7 @@ byId('model').addEventListener('change', showModel)
 showModel()
 
 byId('files').addEventListener('change', (event) => {
-  score([...event.target.files])
+  send([...event.target.files])
   event.target.value = ''
 })
 for (const type of ['dragenter', 'dragover'])
@@ -25,22 +25,32 @@ for (const type of ['dragleave', 'drop'])
     event.preventDefault()
     byId('drop').classList.remove('over')
   })
-document.addEventListener('drop', (event) => score([...event.dataTransfer.files]))
+document.addEventListener('drop', (event) => send([...event.dataTransfer.files]))
 
 function chosen() {
   return state.models.find((model) => model.name === byId('model').value)
 }
 
+function isOfVolumes(model) {
+  return model.task === 'segment'
+}
+
 function showModel() {
   const model = chosen()
+  const what = isOfVolumes(model) ? 'volumes' : 'images'
   byId('synthetic').hidden = !model.synthetic
-  byId('formats').textContent = model.input.formats.join(', ').toUpperCase()
-  const [rows, columns] = model.input.size
+  byId('what').textContent = what
+  byId('files-heading').textContent = what[0].toUpperCase() + what.slice(1)
+  byId('files').accept = isOfVolumes(model)
+    ? '' // .nii.gz is no extension to a browser, and DICOM files often have none
+    : 'image/png,image/jpeg,image/tiff,image/webp,.tif,.tiff'
+  byId('formats').textContent = isOfVolumes(model)
+    ? 'NIfTI (.nii, .nii.gz), DICOM files of one series, or either in a .zip'
+    : model.input.formats.join(', ').toUpperCase()
   const facts = {
     name: `${model.name}, version ${model.version}, ${model.status}`,
-    certificate: model.certified ? 'passed' : 'not passed: do not rely on the scores',
-    labels: model.labels.join(', '),
-    input: `resized to ${rows} × ${columns}, ${model.input.channels === 1 ? 'grey' : 'colour'}`,
+    certificate: model.certified ? 'passed' : 'not passed: do not rely on the results',
+    ...(isOfVolumes(model) ? volumeFacts(model) : imageFacts(model)),
     package: model.package_digest,
   }
   byId('facts').replaceChildren(
@@ -48,48 +58,127 @@ function showModel() {
   )
 }
 
-/** Sends the images one after the other, so that each result shows as soon as it is there. */
-async function score(files) {
-  const model = chosen()
-  let failed = 0
-  for (const [i, file] of files.entries()) {
-    byId('status').textContent = `Scoring ${i + 1} of ${files.length}: ${file.name}`
-    const result = await resultOf(file, model)
-    if (result.querySelector('.failed')) failed++
-    byId('results').prepend(result)
+function imageFacts({ labels, input: { size, channels } }) {
+  return {
+    labels: labels.join(', '),
+    input: `resized to ${size.join(' × ')}, ${channels === 1 ? 'grey' : 'colour'}`,
   }
-  const scored = files.length - failed
-  const done = scored === 1 ? '1 image scored' : `${scored} images scored`
-  byId('status').textContent =
-    failed === 0 ? `${done}.` : `${done}, ${failed} not: the reason stands beside the file.`
 }
 
-async function resultOf(file, model) {
+function volumeFacts({ structures, networks, input: { channels, spacing_mm, patch_size } }) {
+  const spacing = spacing_mm === null ? 'at their own spacing' : `at ${spacing_mm.join(' × ')} mm`
+  return {
+    structures: structures.map(({ name }) => name).join(', '),
+    input:
+      `${channels === 1 ? '1 channel' : `${channels} channels`} ${spacing}, in windows of ${patch_size.join(' × ')} voxels` +
+      (networks > 1 ? `; ${networks} networks averaged` : ''),
+  }
+}
+
+/** Sends the files one request after the other, so that each result shows as soon as it is there. */
+async function send(files) {
+  const model = chosen()
+  const requests = requestsOf(files, model)
+  let [done, failed] = [0, 0]
+  for (const [i, group] of requests.entries()) {
+    const shown = group.length === 1 ? group[0].name : `${group.length} files`
+    const verb = isOfVolumes(model) ? 'Segmenting' : 'Scoring'
+    byId('status').textContent = `${verb} ${i + 1} of ${requests.length}: ${shown}`
+    byId('status').classList.add('busy')
+    const results = await resultsOf(group, model)
+    for (const result of results) {
+      if (result.querySelector('.failed')) failed++
+      else done++
+      byId('results').prepend(result)
+    }
+  }
+  byId('status').classList.remove('busy')
+  const noun = isOfVolumes(model) ? 'volume' : 'image'
+  const said = `${done} ${noun}${done === 1 ? '' : 's'} ${isOfVolumes(model) ? 'segmented' : 'scored'}`
+  byId('status').textContent =
+    failed === 0 ? `${said}.` : `${said}, ${failed} not: the reason stands beside the file.`
+}
+
+/** What goes together: the channels of a case, and the instances of a series; else each file by itself. */
+function requestsOf(files, model) {
+  if (!isOfVolumes(model)) return files.map((file) => [file])
+  if (model.input.channels > 1) return files.length > 0 ? [files] : []
+  const isWhole = (file) => /\.(nii|nii\.gz|zip)$/i.test(file.name)
+  const instances = files.filter((file) => !isWhole(file))
+  return [...files.filter(isWhole).map((file) => [file]), ...(instances.length > 0 ? [instances] : [])]
+}
+
+async function resultsOf(files, model) {
   const form = new FormData()
-  form.append('file', file, file.name)
+  for (const file of files) form.append('file', file, file.name)
+  const [first] = files
+  const views = isOfVolumes(model) ? '?views=true' : ''
   try {
-    const response = await fetch(`/v1/models/${encodeURIComponent(model.name)}/predict`, {
+    const response = await fetch(`/v1/models/${encodeURIComponent(model.name)}/predict${views}`, {
       method: 'POST',
       body: form,
     })
     const body = await response.json()
-    if (body.error) return card(file, element('p', body.error, 'failed'))
-    const [prediction] = body.predictions
-    if (!prediction) return card(file, element('p', body.failed[0].reason, 'failed'))
-    return card(file, ...describe(prediction, model))
+    if (body.error) return [card(first.name, null, element('p', body.error, 'failed'))]
+    const failed = body.failed.map(({ file, reason }) => card(file, null, element('p', reason, 'failed')))
+    const made = body.predictions.map((one) =>
+      isOfVolumes(model)
+        ? card(one.file, viewsOf(one), ...describeMask(one, model))
+        : card(one.file, isImage(first) ? preview(first) : null, ...describe(one, model)),
+    )
+    if (!isOfVolumes(model) && failed.length > 0 && isImage(first)) failed[0].prepend(preview(first))
+    return [...failed, ...made]
   } catch {
-    return card(file, element('p', 'The server cannot be reached.', 'failed'))
+    return [card(first.name, null, element('p', 'The server cannot be reached.', 'failed'))]
   }
 }
 
-function card(file, ...content) {
+function card(name, picture, ...content) {
   const article = document.createElement('article')
   const text = document.createElement('div')
-  text.append(element('h3', file.name), ...content)
-  // Browsers know TIFF as an image too; a table or a text has no preview to speak of.
-  if (isImage(file)) article.append(preview(file))
+  text.append(element('h3', name), ...content)
+  if (picture !== null) article.append(picture)
+  if (picture?.classList.contains('views')) article.classList.add('wide')
   article.append(text)
   return article
+}
+
+/** Three slices with the mask; their text says what the colours are. */
+function viewsOf({ file, views_png_base64 }) {
+  const figure = element('figure', '', 'views')
+  const image = new Image()
+  image.alt = `Axial, coronal and sagittal slice of ${file} with its mask`
+  image.src = `data:image/png;base64,${views_png_base64}`
+  const captions = element('figcaption', '')
+  captions.append(...['axial', 'coronal', 'sagittal'].map((plane) => element('span', plane)))
+  figure.append(image, captions)
+  return figure
+}
+
+function describeMask(prediction, model) {
+  const table = document.createElement('table')
+  const head = table.createTHead().insertRow()
+  for (const name of ['Structure', 'Volume in ml']) {
+    const cell = element('th', name)
+    cell.scope = 'col'
+    head.append(cell)
+  }
+  const body = table.createTBody()
+  for (const { name, colour } of model.structures) {
+    const row = body.insertRow()
+    const label = element('th', '')
+    label.scope = 'row'
+    const swatch = element('span', '', 'swatch')
+    swatch.style.background = colour
+    label.append(swatch, name)
+    const ml = prediction.volumes_ml[name]
+    row.append(label, element('td', ml > 0 ? ml.toFixed(ml < 10 ? 3 : 1) : 'none found', 'number'))
+  }
+  const link = element('a', `Download ${prediction.mask}`, 'button')
+  const bytes = Uint8Array.from(atob(prediction.mask_base64), (c) => c.charCodeAt(0))
+  link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/gzip' }))
+  link.download = prediction.mask
+  return [table, ...warningsOf(prediction), link, provenance(prediction, model)]
 }
 
 const isImage = (file) => file.type.startsWith('image/') || /\.(png|jpe?g|tiff?|webp)$/i.test(file.name)
@@ -119,15 +208,19 @@ function describe(prediction, model) {
   }
   const body = table.createTBody()
   for (const label of model.labels) body.append(scoreRow(label, prediction, model))
-  const parts = [table]
-  if (prediction.warnings.length > 0) {
-    const list = element('ul', '', 'warnings')
-    list.append(...prediction.warnings.map((warning) => element('li', warning)))
-    parts.push(list)
-  }
-  const made = `Research use, not a diagnosis. Image sha256 ${prediction.input_sha256}`
-  parts.push(element('p', made, 'provenance'))
-  return parts
+  return [table, ...warningsOf(prediction), provenance(prediction, model)]
+}
+
+function warningsOf({ warnings }) {
+  if (warnings.length === 0) return []
+  const list = element('ul', '', 'warnings')
+  list.append(...warnings.map((warning) => element('li', warning)))
+  return [list]
+}
+
+function provenance({ input_sha256 }, model) {
+  const what = isOfVolumes(model) ? 'Volume' : 'Image'
+  return element('p', `Research use, not a diagnosis. ${what} sha256 ${input_sha256}`, 'provenance')
 }
 
 function scoreRow(label, prediction, model) {

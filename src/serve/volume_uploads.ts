@@ -1,0 +1,57 @@
+import type { VolumeFiles } from '../package/segment_case.ts'
+import { isDicom, isNiftiName, volumeCases } from '../package/volume_cases.ts'
+import { UserError } from '../schema/errors.ts'
+import type { PredictResult } from '../schema/results.ts'
+import { type UnzipLimits, unzip } from './unzip.ts'
+import { displayName, type Upload } from './uploads.ts'
+
+/**
+ * The cases in what was uploaded: volumes as they are, and those in zip archives, grouped as `predict` groups the files
+ * of a folder. Archives that cannot be read are listed in `failed`.
+ */
+export async function volumeUploads(
+  uploads: readonly Upload[],
+  channels: number,
+  limits: UnzipLimits,
+): Promise<{ cases: VolumeFiles[]; failed: PredictResult['failed'] }> {
+  const failed: PredictResult['failed'] = []
+  const files = new Map<string, Uint8Array>()
+  const add = (path: string, bytes: Uint8Array) => {
+    let name = path
+    for (let n = 2; files.has(name); n++) name = `${n}/${path}`
+    files.set(name, bytes)
+  }
+  for (const { name, bytes } of uploads) {
+    if (!isZip(bytes)) add(name, bytes)
+    else
+      try {
+        for (const one of await zippedVolumes(bytes, limits))
+          add(`${name.replace(/\.zip$/i, '')}/${one.name}`, one.bytes)
+      } catch (cause) {
+        if (!(cause instanceof UserError)) throw cause
+        failed.push({ file: name, reason: cause.message })
+      }
+  }
+  const names = [...files.keys()]
+  const dicom = names.filter((name) => isDicom(files.get(name)!))
+  const nifti = names.filter((name) => !dicom.includes(name))
+  const cases = volumeCases({ nifti, dicom }, channels).map(({ case_id, name, files: members }, i) => ({
+    case_id: displayName(case_id === '.' ? 'series' : case_id, i + 1),
+    name: displayName(name === '.' ? 'series' : name, i + 1),
+    files: members.map((member) => files.get(member)!),
+  }))
+  return { cases, failed }
+}
+
+async function zippedVolumes(archive: Uint8Array, limits: UnzipLimits) {
+  const found = await unzip(archive, limits)
+  const volumes = found.filter(({ name, bytes }) => isNiftiName(name) || isDicom(bytes))
+  if (volumes.length > 0) return volumes
+  throw new UserError(
+    'The zip archive holds no volume.\n  do: zip NIfTI files (.nii, .nii.gz) or the DICOM files of a series.',
+  )
+}
+
+/** The start of a first entry, or the end of an archive without any. */
+const isZip = ([p, k, a, b]: Uint8Array) =>
+  p === 0x50 && k === 0x4b && ((a === 3 && b === 4) || (a === 5 && b === 6))

@@ -1,0 +1,92 @@
+import type { LoadedSegmenter } from '../package/load_segmenter.ts'
+import { maskViews } from '../package/mask_views.ts'
+import { type SegmentedCase, segmentCase, type VolumeFiles } from '../package/segment_case.ts'
+import { refuseBeyondMemory } from '../package/segment_memory.ts'
+import { UserError } from '../schema/errors.ts'
+import type { PredictResult } from '../schema/results.ts'
+import { MemoryBudget } from '../storage/memory_budget.ts'
+import { HttpError } from './http_error.ts'
+import type { UnzipLimits } from './unzip.ts'
+import type { Upload } from './uploads.ts'
+import { volumeUploads } from './volume_uploads.ts'
+
+export type ServedSegmenter = Pick<
+  LoadedSegmenter,
+  'model' | 'networks' | 'segment' | 'warnings' | 'digest' | 'problem'
+>
+
+export interface VolumeRequest {
+  uploads: readonly Upload[]
+  /** The answer is to be one mask as a file. */
+  wantsFile: boolean
+  /** Drawings of each mask are wanted. */
+  wantsViews: boolean
+  /** Whoever asked has hung up. */
+  isGone(): boolean
+}
+
+export interface VolumeLimits {
+  zip: UnzipLimits
+  /** Memory for one case, whose header says how much it takes. */
+  caseBytes: number
+}
+
+/**
+ * Segments what requests bring, one request and one case at a time: beside the uploads, memory holds what one zip archive
+ * inflates to and what one case takes.
+ */
+export function volumeDesk(
+  limits: VolumeLimits,
+): (request: VolumeRequest, served: ServedSegmenter) => Promise<PredictResult> {
+  const turn = new MemoryBudget(1)
+  return (request, served) => turn.run(1, () => segmentAll(request, served, limits))
+}
+
+async function segmentAll(
+  { uploads, wantsFile, wantsViews, isGone }: VolumeRequest,
+  served: ServedSegmenter,
+  { zip, caseBytes }: VolumeLimits,
+): Promise<PredictResult> {
+  const { cases, failed } = isGone()
+    ? { cases: [], failed: [] }
+    : await volumeUploads(uploads, served.model.preprocess.channels, zip)
+  if (cases.length > 1 && wantsFile)
+    throw new HttpError(
+      406,
+      'several_masks',
+      `The request holds ${cases.length} cases and a file carries one mask. Ask for application/json.`,
+    )
+  const result: PredictResult = { predictions: [], failed, package_digest: served.digest }
+  for (const one of cases) {
+    if (isGone()) break
+    const made = await segmentOne(one, served, caseBytes)
+    if ('reason' in made) result.failed.push(made)
+    else
+      result.predictions.push({
+        ...made.prediction,
+        mask: `${one.case_id}.nii.gz`,
+        mask_base64: base64(made.nifti),
+        ...(wantsViews && {
+          views_png_base64: base64(await maskViews(made.segmented, served.model.task.structures)),
+        }),
+      })
+  }
+  return result
+}
+
+async function segmentOne(
+  one: VolumeFiles,
+  served: ServedSegmenter,
+  caseBytes: number,
+): Promise<SegmentedCase | PredictResult['failed'][number]> {
+  try {
+    await refuseBeyondMemory(one.files, served.model, caseBytes)
+    return await segmentCase(served, one)
+  } catch (cause) {
+    if (!(cause instanceof UserError)) throw cause
+    return { file: one.name, reason: cause.message }
+  }
+}
+
+const base64 = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
