@@ -1,9 +1,9 @@
+import { isDicom } from '../imaging/dicom/signature.ts'
 import { planGrid } from '../imaging/geometry/grid.ts'
 import { ImageError } from '../imaging/image_error.ts'
 import { readVolumeHeader } from '../imaging/read_volume.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import { outputsOf } from './segment.ts'
-import { isDicom } from './volume_cases.ts'
 
 /** Of a voxel of the files: decoded, as a float, its labels and the pieces they form. */
 const SOURCE_BYTES = 12

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path'
+import { isDicom } from '../imaging/dicom/signature.ts'
 
 /** A case to segment: one file, one a channel, or the instances of a series. */
 export interface VolumeCase {
@@ -9,25 +10,29 @@ export interface VolumeCase {
   files: string[]
 }
 
+/** A file by its name and how it begins: 132 bytes or more. */
+export interface VolumeFile {
+  path: string
+  start: Uint8Array
+}
+
 const NIFTI = /\.nii(\.gz)?$/i
 const CHANNEL = /_(\d{4})\.nii(\.gz)?$/i
 
-export const isNiftiName = (path: string): boolean => NIFTI.test(path)
-
-/**
- * Which files make a case: each NIfTI file by itself, or with those that differ in a channel such as _0000 alone where
- * the package takes several channels; the DICOM files of a folder.
- */
-export function volumeCases(
-  files: { nifti: readonly string[]; dicom: readonly string[] },
-  channels: number,
-): VolumeCase[] {
-  return withDistinctIds([...byChannel(files.nifti, channels), ...byFolder(files.dicom)])
+/** Files of a folder or an archive that hold voxels, by what they are called or begin with. */
+export function isVolumeFile({ path, start }: VolumeFile): boolean {
+  return NIFTI.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
-/** By the first 132 bytes of a file. */
-export function isDicom(start: Uint8Array): boolean {
-  return new TextDecoder('latin1').decode(start.subarray(128, 132)) === 'DICM'
+/**
+ * Which files make a case: the DICOM files of a folder; any other by itself, or with those that differ in a channel
+ * such as _0000 alone where the package takes several channels.
+ */
+export function volumeCases(files: readonly VolumeFile[], channels: number): VolumeCase[] {
+  const dicom = files.filter(({ start }) => isDicom(start))
+  const others = files.filter(({ start }) => !isDicom(start))
+  const paths = (some: readonly VolumeFile[]) => some.map(({ path }) => path)
+  return withDistinctIds([...byChannel(paths(others), channels), ...byFolder(paths(dicom))])
 }
 
 function byChannel(files: readonly string[], channels: number): VolumeCase[] {

@@ -1,5 +1,5 @@
 import type { VolumeFiles } from '../package/segment_case.ts'
-import { isDicom, isNiftiName, volumeCases } from '../package/volume_cases.ts'
+import { isVolumeFile, volumeCases } from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { type UnzipLimits, unzip } from './unzip.ts'
@@ -32,10 +32,8 @@ export async function volumeUploads(
         failed.push({ file: name, reason: cause.message })
       }
   }
-  const names = [...files.keys()]
-  const dicom = names.filter((name) => isDicom(files.get(name)!))
-  const nifti = names.filter((name) => !dicom.includes(name))
-  const cases = volumeCases({ nifti, dicom }, channels).map(({ case_id, name, files: members }, i) => ({
+  const named = [...files].map(([path, start]) => ({ path, start }))
+  const cases = volumeCases(named, channels).map(({ case_id, name, files: members }, i) => ({
     case_id: displayName(case_id === '.' ? 'series' : case_id, i + 1),
     name: displayName(name === '.' ? 'series' : name, i + 1),
     files: members.map((member) => files.get(member)!),
@@ -45,7 +43,7 @@ export async function volumeUploads(
 
 async function zippedVolumes(archive: Uint8Array, limits: UnzipLimits) {
   const found = await unzip(archive, limits)
-  const volumes = found.filter(({ name, bytes }) => isNiftiName(name) || isDicom(bytes))
+  const volumes = found.filter(({ name, bytes }) => isVolumeFile({ path: name, start: bytes }))
   if (volumes.length > 0) return volumes
   throw new UserError(
     'The zip archive holds no volume.\n  do: zip NIfTI files (.nii, .nii.gz) or the DICOM files of a series.',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { zipSync } from 'fflate'
+import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
@@ -163,6 +164,37 @@ test('files of one name, archives and volumes go together in a form', async () =
       ['empty.zip'],
     )
     assert.match(failed[0]!.reason, /holds no volume/)
+  })
+})
+
+test('a DICOM series is one case, zipped or sent instance by instance, its name no path', async () => {
+  const { files } = obliqueSeries()
+  const { mask } = await volumes.segment(files)
+  const expected = Buffer.from(await writeNifti(mask, { gzip: true }))
+  const named = files.map((bytes, i) => [`${i}`, bytes] as const)
+  const zipped = zipSync({
+    DICOMDIR: files[0]!,
+    ...Object.fromEntries(named.map(([name, bytes]) => [`../doe/series 3/${name}`, bytes])),
+  })
+  await withApp({}, async (app) => {
+    for (const [request, name] of [
+      [post(zipped, { 'content-type': 'application/zip' }), 'series 3'],
+      [await form([['scan.zip', zipSync(Object.fromEntries(named))]]), 'scan'],
+      [await form(named), 'series'],
+    ] as const) {
+      const response = await app.inject(request)
+      const { predictions, failed } = PredictResult.parse(response.json())
+      assert.deepEqual(failed, [])
+      assert.deepEqual(
+        predictions.map((p) => [p.case_id, p.file]),
+        [[name, name]],
+      )
+      assert.ok(Buffer.from(predictions[0]!.mask_base64!, 'base64').equals(expected))
+      assert.doesNotMatch(response.body, /doe/)
+    }
+    const gap = await app.inject(await form(named.filter((_, i) => i !== 2)))
+    assert.equal(gap.statusCode, 422)
+    assert.match(PredictResult.parse(gap.json()).failed[0]!.reason, /missing|uneven|gap|apart/i)
   })
 })
 

@@ -1,37 +1,37 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDicom, isNiftiName, type VolumeCase, volumeCases } from '../package/volume_cases.ts'
+import { isVolumeFile, type VolumeCase, type VolumeFile, volumeCases } from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import { walkFolder } from '../sources/folder_walk.ts'
 import { readStart } from '../storage/local.ts'
 
 export type VolumeInput = VolumeCase
 
+/** Bytes that tell a DICOM file. */
+const START = 132
+
 /**
- * The cases that paths name: files as they are; in folders every NIfTI file, and the DICOM files of each folder as one
- * series. Files that differ in a channel such as _0000 alone are one case where the package takes several channels.
+ * The cases that paths name: NIfTI files as they are, in folders too; DICOM files of one folder are one series. Files that differ in a channel such as _0000 alone are one case where the package takes several channels.
  *
  * @throws {UserError} when a path is not there, or nothing is found
  */
 export async function volumeInputs(paths: readonly string[], channels: number): Promise<VolumeInput[]> {
-  const nifti: string[] = []
-  const dicom: string[] = []
+  const files: VolumeFile[] = []
   for (const path of paths) {
     const info = await stat(path).catch((cause) => {
       throw new UserError(`There is no ${path}.`, { cause })
     })
     if (!info.isDirectory()) {
-      nifti.push(path)
+      files.push({ path, start: await readStart(path, START) })
       continue
     }
     const { images, others } = await walkFolder(path)
     for (const name of [...images, ...others]) {
-      const file = join(path, name)
-      if (isNiftiName(name)) nifti.push(file)
-      else if (isDicom(await readStart(file, 132))) dicom.push(file)
+      const file = { path: join(path, name), start: await readStart(join(path, name), START) }
+      if (isVolumeFile(file)) files.push(file)
     }
   }
-  const found = volumeCases({ nifti, dicom }, channels)
+  const found = volumeCases(files, channels)
   if (found.length === 0)
     throw new UserError(
       `No volume in ${paths.join(', ')}.\n  do: name NIfTI files (.nii, .nii.gz), or folders that hold them or the DICOM files of a series.`,
