@@ -65,6 +65,8 @@ export const Leak = z.strictObject({
 })
 export type Leak = z.infer<typeof Leak>
 
+const triple = z.tuple([z.number(), z.number(), z.number()]).readonly()
+const tripleRange = z.strictObject({ min: triple, median: triple, max: triple })
 export const InspectResult = z.strictObject({
   cases: z.int(),
   patients: z.int(),
@@ -88,7 +90,24 @@ export const InspectResult = z.strictObject({
       width: z.strictObject({ min: z.int(), median: z.int(), max: z.int() }),
     })
     .nullable()
-    .describe('From a sample; null when none of it could be read.'),
+    .describe('From a sample; null when none of it could be read, or the data are volumes.'),
+  volumes: z
+    .strictObject({
+      sampled: z.int().describe('Volumes whose header was read.'),
+      channels: z.int(),
+      modalities: z.array(z.string()),
+      orientations: z.record(z.string(), z.int()).describe('Such as RAS → volumes stored so.'),
+      shape: tripleRange.describe('[z, y, x] along the axes of RAS.'),
+      spacing_mm: tripleRange.describe('[z, y, x] along the axes of RAS.'),
+      volume_ml: z
+        .record(
+          z.string(),
+          z.strictObject({ min: z.number(), median: z.number(), max: z.number() }).nullable(),
+        )
+        .describe('Structure → its volume where it is present.'),
+    })
+    .nullable()
+    .describe('Of volumes with masks; null for images.'),
   skipped: z
     .array(z.strictObject({ file: z.string(), reason: z.string() }))
     .describe('Listed, but there is no such file.'),

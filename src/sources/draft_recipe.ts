@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { commented, flow, oneLine } from './recipe_text.ts'
 import type { Sniffed } from './sniff.ts'
 
 /**
@@ -13,11 +13,7 @@ export function draftRecipe(
 ): string {
   const { source, split, labels, exclusive, look, data } = sniffed
   const lines: string[] = []
-  const put = (line: string, comment = '') => {
-    if (comment === '') lines.push(line)
-    else if (line.length <= 64) lines.push(`${line.padEnd(46)}  # ${comment}`)
-    else lines.push(`${/^ */.exec(line)![0]}# ${comment}`, line)
-  }
+  const put = (line: string, comment = '') => lines.push(...commented(line, comment))
   const positives = labels.map((label) => data.cases.filter((c) => c.labels[label] === 1).length)
   const rarest = Math.min(...positives) / data.cases.length
   const size = imageSize(sniffed)
@@ -126,26 +122,4 @@ function hasOneShape({ look }: Sniffed): boolean {
 /** About 250 optimizer steps of 32, within 5 to 20 epochs: minutes for hundreds of images. */
 function epochs({ data }: Sniffed): number {
   return Math.min(20, Math.max(5, Math.ceil((250 * 32) / (0.65 * data.cases.length))))
-}
-
-/** One YAML value on one line: { key: value } and [value]. */
-function flow(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
-  if (value !== null && typeof value === 'object') {
-    const entries = Object.entries(value).map(([key, v]) => `${flow(key)}: ${flow(v)}`)
-    return `{ ${entries.join(', ')} }`
-  }
-  // Inside [ ] more characters need quotes than outside; written there, a scalar is safe in both places.
-  return stringify([value], {
-    collectionStyle: 'flow',
-    lineWidth: 0,
-    singleQuote: true,
-    flowCollectionPadding: false,
-  })
-    .trim()
-    .slice(1, -1)
-}
-
-function oneLine(text: string): string {
-  return JSON.stringify(text.replaceAll(/\s+/g, ' ')).slice(1, -1).replaceAll('\\"', '"')
 }

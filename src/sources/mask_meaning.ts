@@ -86,6 +86,17 @@ const BRATS: Record<string, { is: string; holds(meaning: string): boolean }> = {
   'enhancing tumour': enhancing,
 }
 
+/**
+ * The regions of BraTS, outermost first, where the values are named as in one of its releases; null where they are not.
+ */
+export function regionsOfBrats(maskValues: ReadonlyMap<number, string>): Record<string, number[]> | null {
+  const parts = [...maskValues].filter(([value]) => value !== 0)
+  if (!parts.some(([, name]) => isEdema(name)) || !parts.some(([, name]) => isEnhancing(name))) return null
+  const of = ({ holds }: { holds(meaning: string): boolean }) =>
+    parts.filter(([, name]) => holds(name)).map(([value]) => value)
+  return { WT: of(whole), TC: of(core), ET: of(enhancing) }
+}
+
 const plain = (name: string) =>
   name
     .trim()

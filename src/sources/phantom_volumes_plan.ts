@@ -30,7 +30,7 @@ export interface PhantomVolume {
   position: Point
   body: Ellipsoid
   organ: Ellipsoid
-  /** Like the organ in the first modality, on the other side, and no structure of the masks. */
+  /** Like the organ in signal, on the other side, and no structure of the masks. */
   twin: Ellipsoid
   /** Within the organ. */
   lesion: Ellipsoid | null

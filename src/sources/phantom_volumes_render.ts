@@ -8,8 +8,11 @@ import {
 } from './phantom_volumes_plan.ts'
 import { randomStream } from './random_stream.ts'
 
-/** What a tissue adds to the body's signal in each modality, at full contrast. The lesion shows in the second alone. */
-const CONTRAST = { body: [0, 0], organ: [0.5, -0.35], twin: [0.5, 0.15], lesion: [0.5, 0.6] } as const
+/**
+ * What a tissue adds to the body's signal in each modality, at full contrast. Only its side tells the organ from its
+ * twin; the lesion shows in the second modality alone.
+ */
+const CONTRAST = { body: [0, 0], organ: [0.5, -0.35], twin: [0.5, -0.35], lesion: [0.5, 0.6] } as const
 /** Standard deviation of noise, the body's signal being 1. */
 const NOISE = 0.12
 /** Points a voxel along each axis, over which its signal is the mean: borders are partial, as a scanner's. */

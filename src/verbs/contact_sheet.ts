@@ -1,12 +1,18 @@
 import { join, resolve } from 'node:path'
 import { encodePng } from '#raster'
+import { voxelSizes } from '../imaging/geometry/affine.ts'
+import { reorient } from '../imaging/geometry/orientation.ts'
 import { preprocess } from '../imaging/preprocess.ts'
+import { readVolume } from '../imaging/read_volume.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
+import { type Overlay, overlay } from '../report/overlay.ts'
 import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import { ImagePrepare } from '../schema/recipe.ts'
 import type { InspectResult } from '../schema/results.ts'
+import type { Structure } from '../schema/task.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
+import { largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
 const COLUMNS = 8
 const SIDE = 128
@@ -14,35 +20,62 @@ const GAP = 4
 /** Between the images, and in place of one that cannot be read. */
 const BACKGROUND = 40
 
+/** A drawing of a case [3, SIDE, SIDE], in the row of a label; null where its files cannot be read. */
+export type Tile = (one: Case, label: string | null) => Promise<ArrayLike<number> | null>
+
 /**
  * A PNG with a row of images for each label, and one for cases without any; drawn evenly over the cases.
  *
+ * @param tileOf draws one, given the cases that are shown
  * @returns the file and which cases stand where
  */
 export async function writeContactSheet(
   file: string,
-  root: string,
   cases: readonly Case[],
   labels: readonly string[],
+  tileOf: (shown: readonly Case[]) => Promise<Tile>,
 ): Promise<NonNullable<InspectResult['contact_sheet']>> {
   const rows = [
     ...labels.map((label) => ({ label, cases: evenly(cases.filter((one) => one.labels[label] === 1)) })),
     {
-      label: 'none',
+      label: null,
       cases: evenly(cases.filter((one) => labels.every((label) => one.labels[label] !== 1))),
     },
   ].filter((row) => row.cases.length > 0)
+  const tile = await tileOf(rows.flatMap((row) => row.cases))
 
+  const pitch = SIDE + GAP
+  const width = COLUMNS * pitch + GAP
+  const height = rows.length * pitch + GAP
+  const data = new Uint8Array(width * height * 3).fill(BACKGROUND)
+  for (const [r, row] of rows.entries()) {
+    for (const [c, one] of row.cases.entries()) {
+      const tensor = await tile(one, row.label)
+      if (tensor) draw(tensor, data, { top: GAP + r * pitch, left: GAP + c * pitch, width })
+    }
+  }
+  const path = resolve(file)
+  await writeAtomic(path, await encodePng({ data, height, width, channels: 3 }))
+  return {
+    file: path,
+    rows: rows.map(({ label, cases: shown }) => ({
+      label: label ?? 'none',
+      case_ids: shown.map((one) => one.case_id),
+    })),
+  }
+}
+
+/** Images as they are, padded to squares. */
+export async function imageTiles(root: string, shown: readonly Case[]): Promise<Tile> {
   const load = async (one: Case) => {
     try {
       return await readBytes(join(root, one.images[0]!))
     } catch (error) {
-      if (error instanceof UserError) return null
-      throw error
+      return onlyUserErrors(error)
     }
   }
   async function* sample() {
-    for (const one of rows.flatMap((row) => row.cases)) {
+    for (const one of shown) {
       const bytes = await load(one)
       if (bytes !== null) yield bytes
     }
@@ -55,24 +88,54 @@ export async function writeContactSheet(
     pad_value: BACKGROUND,
   })
   const spec = await resolveSpec(config, sample())
+  return async (one) => {
+    const bytes = await load(one)
+    const tensor = bytes === null ? null : await preprocess(bytes, spec).catch(onlyUserErrors)
+    return tensor?.data ?? null
+  }
+}
 
-  const pitch = SIDE + GAP
-  const width = COLUMNS * pitch + GAP
-  const height = rows.length * pitch + GAP
-  const data = new Uint8Array(width * height * 3).fill(BACKGROUND)
-  for (const [r, row] of rows.entries()) {
-    for (const [c, one] of row.cases.entries()) {
-      const bytes = await load(one)
-      const tensor = bytes === null ? null : await preprocess(bytes, spec).catch(onlyUserErrors)
-      if (tensor) draw(tensor.data, data, { top: GAP + r * pitch, left: GAP + c * pitch, width })
+/**
+ * Of volumes the slice with the largest area of the label, seen as radiologists see it, its first channel, the mask
+ * outlined; of a case without any label the middle one.
+ */
+export function volumeTiles(root: string, structures: readonly Structure[]): Tile {
+  const structureOf = new Map(structures.map(({ name, values }) => [name, new Set(values)]))
+  const load = async (paths: readonly string[]) =>
+    (await readVolume(await Promise.all(paths.map((path) => readBytes(join(root, path)))))).volume
+  return async (one, label) => {
+    try {
+      const image = reorient(await load(one.images), 'LPS')
+      const mask = reorient(await load([one.mask!]), 'LPS')
+      const axis = sliceAxis(image.shape, voxelSizes(image.affine))
+      const values = label === null ? null : structureOf.get(label)!
+      const index = largestSlice([mask], axis, (value) => values?.has(value) ?? true)
+      const outline = sliceOf(mask, axis, index)
+      const drawn = overlay(
+        {
+          ...planeOf(image, axis),
+          reference: outline,
+          prediction: new Uint8Array(outline.length),
+          image: sliceOf(image, axis, index),
+        },
+        SIDE,
+      )
+      return squared(drawn)
+    } catch (error) {
+      return onlyUserErrors(error)
     }
   }
-  const path = resolve(file)
-  await writeAtomic(path, await encodePng({ data, height, width, channels: 3 }))
-  return {
-    file: path,
-    rows: rows.map(({ label, cases: shown }) => ({ label, case_ids: shown.map((one) => one.case_id) })),
-  }
+}
+
+/** A drawing no larger than a tile, [3, SIDE, SIDE], in its middle. */
+function squared({ data, height, width }: Overlay): Uint8Array {
+  const out = new Uint8Array(3 * SIDE * SIDE).fill(BACKGROUND)
+  const [top, left] = [Math.floor((SIDE - height) / 2), Math.floor((SIDE - width) / 2)]
+  for (let c = 0; c < 3; c++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++)
+        out[(c * SIDE + top + y) * SIDE + left + x] = data[(y * width + x) * 3 + c]!
+  return out
 }
 
 /** Copies a [3, SIDE, SIDE] tensor into an interleaved RGB image. */

@@ -7,8 +7,12 @@ import { UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { InitResult } from '../schema/results.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
+import { draftVolumeRecipe } from '../sources/draft_volume_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
+import type { SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
 import { writeAtomic } from '../storage/local.ts'
 import { colourText } from './colour_text.ts'
@@ -38,7 +42,7 @@ export async function init(target: string, options: InitOptions, io: Io): Promis
     )
   // A name wins over a folder of that name; ./phantom names the folder.
   const draft =
-    target === 'phantom' || !existsSync(target)
+    target in PHANTOMS || !existsSync(target)
       ? draftNamed(target, recipe)
       : await draftFrom(target, recipe, io)
   parseRecipe(parseYaml(draft.text), recipe)
@@ -50,6 +54,8 @@ type Draft = Omit<InitResult, 'recipe' | 'dry_run'>
 
 async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft> {
   io.log(`Looking at ${target} …`)
+  const volumes = await sniffVolumes(target, io.signal)
+  if (volumes !== null) return draftVolumes(volumes, recipe)
   const sniffed = await sniff(target)
   const { data, source, found, unsure } = sniffed
   const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : sniffed.root)
@@ -59,12 +65,7 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
     synthetic: data.synthetic,
     cases: data.cases.length,
     patients: new Set(data.cases.map((c) => c.patient_id)).size,
-    labels: Object.fromEntries(
-      sniffed.labels.map((label) => {
-        const count = (value: 0 | 1 | null) => data.cases.filter((c) => c.labels[label] === value).length
-        return [label, { positive: count(1), negative: count(0), unknown: count(null) }]
-      }),
-    ),
+    labels: labelCounts(data, sniffed.labels),
     skipped: data.skipped.length,
     recognised: [...found, describePixels(sniffed)],
     please_check: unsure,
@@ -77,25 +78,65 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
   }
 }
 
+function draftVolumes(sniffed: SniffedVolumes, recipe: string): Draft {
+  const { data, source, look, found, unsure, root } = sniffed
+  const name = recipeName(root)
+  return {
+    name,
+    source: source.kind,
+    synthetic: data.synthetic,
+    cases: data.cases.length,
+    patients: new Set(data.cases.map((c) => c.patient_id)).size,
+    labels: labelCounts(data, data.labels),
+    skipped: data.skipped.length,
+    recognised: [...found, describeGrids(look)],
+    please_check: unsure,
+    warnings: data.warnings,
+    text: draftVolumeRecipe(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
+  }
+}
+
+function labelCounts({ cases }: SourceData, labels: readonly string[]): Draft['labels'] {
+  return Object.fromEntries(
+    labels.map((label) => {
+      const count = (value: 0 | 1 | null) => cases.filter((c) => c.labels[label] === value).length
+      return [label, { positive: count(1), negative: count(0), unknown: count(null) }]
+    }),
+  )
+}
+
 /** A data set by name: those that fiducial makes itself. */
 function draftNamed(target: string, recipe: string): Draft {
-  if (target !== 'phantom')
+  const made = PHANTOMS[target]
+  if (made === undefined)
     throw new UserError(
-      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data set that can be made here is "phantom".`,
+      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data sets that can be made here are ${Object.keys(PHANTOMS).join(' and ')}.`,
     )
   return {
-    name: 'phantom',
-    source: 'phantom',
+    name: target,
+    source: target,
     synthetic: true,
     cases: null,
     patients: null,
     labels: {},
     skipped: 0,
-    recognised: ['phantom: synthetic radiographs with known truth, generated when first read'],
+    recognised: [`${target}: synthetic ${made.shows} with known truth, generated when first read`],
     please_check: [],
     warnings: [],
-    text: phantomRecipe(rootFrom(recipe, resolve(dirname(recipe), 'phantom')), schemaFrom(recipe)),
+    text: made.recipe(rootFrom(recipe, resolve(dirname(recipe), target)), schemaFrom(recipe)),
   }
+}
+
+const PHANTOMS: Record<string, { shows: string; recipe: typeof phantomRecipe }> = {
+  phantom: { shows: 'radiographs', recipe: phantomRecipe },
+  phantom_volumes: { shows: 'volumes with masks', recipe: phantomVolumesRecipe },
+}
+
+/** As in the draft's comments: every volume's header was read. */
+function describeGrids({ shape, spacing_mm, orientations }: SniffedVolumes['look']): string {
+  const triple = (values: readonly number[]) => values.map((n) => Number(n.toPrecision(4))).join(' × ')
+  const stored = Object.entries(orientations).map(([codes, n]) => `${codes} (${n})`)
+  return `NIfTI of ${triple(shape.median)} voxels of ${triple(spacing_mm.median)} mm in the median (z × y × x of RAS), stored as ${stored.join(', ')}`
 }
 
 function describePixels({ look }: Sniffed): string {

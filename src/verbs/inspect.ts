@@ -9,14 +9,16 @@ import type { Case } from '../schema/case.ts'
 import { DataConfig } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { InspectResult } from '../schema/results.ts'
-import { Task } from '../schema/task.ts'
+import { type SegmentTask, type Structure, structuresOf, Task } from '../schema/task.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
 import { guessColumns } from '../sources/sniff_table.ts'
+import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
 import { readTable } from '../sources/table.ts'
-import { writeContactSheet } from './contact_sheet.ts'
+import { lookAtVolumes, type VolumesLook } from '../sources/volumes_look.ts'
+import { imageTiles, volumeTiles, writeContactSheet } from './contact_sheet.ts'
 import type { Io } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
 
@@ -42,7 +44,7 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
   const isRecipe = /\.ya?ml$/i.test(target)
   if (!isRecipe && (options.set?.length ?? 0) > 0)
     throw new UserError('--set changes a recipe; name one instead of a folder or table.')
-  const { root, data, look, splitOf, pixels } = isRecipe
+  const { root, data, look, volumes, splitOf, pixels } = isRecipe
     ? await viewRecipe(target, options, io)
     : await viewFiles(target, io)
   const { hashes, note } = await knownHashes(root, data.cases, options, io)
@@ -51,9 +53,10 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
   const { warnings } = found
   warnings.unshift(...data.warnings)
   if (note !== null) warnings.push(note)
-  warnings.push(
-    ...(look === null ? ['None of the sampled images could be read.'] : pixelWarnings(look, pixels)),
-  )
+  if (volumes === null)
+    warnings.push(
+      ...(look === null ? ['None of the sampled images could be read.'] : pixelWarnings(look, pixels)),
+    )
   if (data.skipped.length > 0)
     warnings.push(
       `${data.skipped.length} cases are listed but cannot be used, e.g. ${data.skipped[0]!.file}: ${data.skipped[0]!.reason}`,
@@ -61,10 +64,13 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
   const contactSheet =
     options.contactSheet === undefined
       ? null
-      : await writeContactSheet(options.contactSheet, root, data.cases, data.labels)
+      : await writeContactSheet(options.contactSheet, data.cases, data.labels, async (shown) =>
+          volumes === null ? imageTiles(root, shown) : volumeTiles(root, volumes.structures),
+        )
   return {
     ...found,
     images: look === null ? null : imagesOf(look),
+    volumes: volumes?.look ?? null,
     skipped: data.skipped,
     synthetic: data.synthetic,
     contact_sheet: contactSheet,
@@ -74,7 +80,10 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
 interface View {
   root: string
   data: SourceData
+  /** Of images; null where none can be read. */
   look: ImagesLook | null
+  /** Of volumes; null for images. */
+  volumes: { look: VolumesLook | null; structures: Structure[] } | null
   splitOf(hashes: readonly (string | null)[]): SplitView
   /** What the recipe stores, where there is one. */
   pixels: { channels: 1 | 3; fit: string } | null
@@ -89,20 +98,41 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   const rule = recipe.data.split
   const kept = set === null ? new Map() : await readKept(set.dir, rule)
   const data = { ...request.source, cases: request.cases }
+  const volumes = recipe.task.kind === 'segment' ? await viewVolumes(data, recipe.task, root, io) : null
   return {
     root,
-    data,
-    look: await lookAtImages(
-      root,
-      data.cases.map((one) => one.images[0]!),
-    ),
+    data: volumes?.data ?? data,
+    look:
+      volumes === null
+        ? await lookAtImages(
+            root,
+            data.cases.map((one) => one.images[0]!),
+          )
+        : null,
+    volumes,
     splitOf: (known) => inspectSplit(data.cases, rule, known, kept),
     pixels: recipe.prepare.kind === 'image' ? recipe.prepare : null,
   }
 }
 
+/** The same data with what the masks hold as labels. */
+async function viewVolumes(data: SourceData, task: SegmentTask, root: string, io: Io) {
+  io.log('Reading the masks …')
+  const structures = structuresOf(task)
+  const { look, cases, warnings } = await lookAtVolumes(
+    root,
+    data.cases,
+    structures,
+    data.volumes!,
+    io.signal,
+  )
+  return { look, structures, data: { ...data, cases, warnings: [...data.warnings, ...warnings] } }
+}
+
 async function viewFiles(path: string, io: Io): Promise<View> {
   io.log(`Looking at ${path} …`)
+  const volumes = await sniffVolumes(path, io.signal)
+  if (volumes !== null) return viewSniffedVolumes(volumes, io)
   const sniffed = await sniff(path)
   for (const line of sniffed.found) io.log(`found: ${line}`)
   for (const line of sniffed.unsure) io.log(`please check: ${line}`)
@@ -111,7 +141,21 @@ async function viewFiles(path: string, io: Io): Promise<View> {
     root: sniffed.root,
     data,
     look: sniffed.look,
+    volumes: null,
     splitOf: (known) => inspectGivenSplit(data.cases, kind, known),
+    pixels: null,
+  }
+}
+
+function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVolumes, io: Io): View {
+  for (const line of found) io.log(`found: ${line}`)
+  for (const line of unsure) io.log(`please check: ${line}`)
+  return {
+    root,
+    data,
+    look: null,
+    volumes: { look, structures: structuresOf(task) },
+    splitOf: (known) => inspectGivenSplit(data.cases, 'official', known),
     pixels: null,
   }
 }

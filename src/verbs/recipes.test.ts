@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { SchemaError, UserError } from '../schema/errors.ts'
+import { labelNames } from '../schema/task.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
+import { readSource } from '../sources/read.ts'
 import { loadRecipe } from './load_recipe.ts'
 
 const recipes = fileURLToPath(new URL('../../recipes/', import.meta.url))
@@ -24,6 +27,25 @@ test('recipes/phantom.yaml is what "init phantom" writes: the same data, the sam
   const written = phantomRecipe('../demo/phantom', '../src/schema/recipe.schema.json')
   assert.equal(readFileSync(join(recipes, 'phantom.yaml'), 'utf8'), written)
 })
+
+test('recipes/phantom_volumes.yaml is what "init phantom_volumes" writes', () => {
+  const written = phantomVolumesRecipe('../demo/phantom_volumes', '../src/schema/recipe.schema.json')
+  assert.equal(readFileSync(join(recipes, 'phantom_volumes.yaml'), 'utf8'), written)
+})
+
+for (const name of ['hippocampus', 'brats']) {
+  const { recipe, root } = await loadRecipe(join(recipes, `${name}.yaml`))
+  const skip = existsSync(root) ? false : `${root} is not there`
+  test(`the recipe ${name}.yaml reads its data: every case has files, and structures that dataset.json names`, {
+    skip,
+  }, async () => {
+    const { cases, skipped, labels } = await readSource(recipe.data, recipe.task, root)
+    assert.deepEqual(skipped, [])
+    assert.deepEqual(labels, labelNames(recipe.task))
+    for (const { images, mask } of cases)
+      for (const path of [...images, mask!]) assert.ok(existsSync(join(root, path)), path)
+  })
+}
 
 const MINIMAL = 'name: a\ndata: { root: images, source: folder }\ntask: { kind: classify, labels: [x] }\n'
 async function load(text: string, overrides: string[] = []) {

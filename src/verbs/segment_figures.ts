@@ -1,13 +1,14 @@
 import { encodePng } from '#raster'
 import { voxelSizes } from '../imaging/geometry/affine.ts'
 import { reorient } from '../imaging/geometry/orientation.ts'
-import type { Triple, Volume } from '../imaging/volume.ts'
+import type { Volume } from '../imaging/volume.ts'
 import { type ChosenSegmentCase, chooseSegmentCases } from '../report/choose_segment_cases.ts'
 import { overlay, type Slice } from '../report/overlay.ts'
 import type { SegmentFigure } from '../report/segment_gallery.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import { firstFew } from '../sources/source_data.ts'
 import type { MaskVolumes } from './read_masks.ts'
+import { largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
 /** What a case is drawn from. An image whose grid is not that of the masks is not drawn. */
 export interface CaseVolumes extends MaskVolumes {
@@ -57,7 +58,7 @@ async function figureOf(
   const image = volumes.image && reorient(volumes.image, 'LPS')
   const labelled = new Set(Object.values(task.labels).flat())
   const axis = sliceAxis(reference.shape, voxelSizes(reference.affine))
-  const index = largestSlice(reference, prediction, axis, labelled)
+  const index = largestSlice([reference, prediction], axis, (value) => labelled.has(value))
   const whole: Slice = {
     ...planeOf(reference, axis),
     reference: sliceOf(reference, axis, index).map((value) => (labelled.has(value) ? value : 0)),
@@ -82,60 +83,6 @@ async function figureOf(
 const sameGrid = (a: Volume, b: Volume): boolean =>
   a.shape.every((n, axis) => n === b.shape[axis]) &&
   a.affine.every((value, i) => Math.abs(value - b.affine[i]!) < 1e-2)
-
-/** Across the slices that were scanned where they are clearly thicker than their pixels, else from the feet up. */
-function sliceAxis(shape: Triple, spacing_mm: Triple): 0 | 1 | 2 {
-  const single = shape.indexOf(1)
-  if (single >= 0) return single as 0 | 1 | 2
-  const thickest = spacing_mm.indexOf(Math.max(...spacing_mm)) as 0 | 1 | 2
-  const others = spacing_mm.filter((_, axis) => axis !== thickest)
-  return spacing_mm[thickest] > 1.5 * Math.max(...others) ? thickest : 0
-}
-
-/** The slice with most of the reference, of the prediction where the reference is empty. */
-function largestSlice(
-  reference: Volume,
-  prediction: Volume,
-  axis: 0 | 1 | 2,
-  labelled: ReadonlySet<number>,
-): number {
-  const [, Y, X] = reference.shape
-  const stride = [Y * X, X, 1][axis]!
-  for (const { data, shape } of [reference, prediction]) {
-    const areas = new Float64Array(shape[axis])
-    for (let i = 0; i < data.length; i++)
-      if (data[i] !== 0 && labelled.has(data[i]!)) areas[Math.floor(i / stride) % shape[axis]]!++
-    const most = Math.max(...areas)
-    if (most > 0) return areas.indexOf(most)
-  }
-  return Math.floor(reference.shape[axis] / 2)
-}
-
-/** Size of a slice across an axis: rows run down, columns across. */
-function planeOf({ shape, affine }: Volume, axis: 0 | 1 | 2): Pick<Slice, 'height' | 'width' | 'spacing_mm'> {
-  const [down, across] = rowsAndColumns(axis)
-  const spacing = voxelSizes(affine)
-  return { height: shape[down], width: shape[across], spacing_mm: [spacing[down], spacing[across]] }
-}
-
-const rowsAndColumns = (axis: 0 | 1 | 2): readonly [0 | 1 | 2, 0 | 1 | 2] =>
-  axis === 0 ? [1, 2] : axis === 1 ? [0, 2] : [0, 1]
-
-/** The first channel of a slice, its first row on top: the head where rows run along the body. */
-function sliceOf({ data, shape }: Volume, axis: 0 | 1 | 2, index: number): Float64Array {
-  const [, Y, X] = shape
-  const strides = [Y * X, X, 1] as const
-  const [down, across] = rowsAndColumns(axis)
-  const [height, width] = [shape[down], shape[across]]
-  const out = new Float64Array(height * width)
-  let i = 0
-  for (let r = 0; r < height; r++) {
-    const row = down === 0 ? height - 1 - r : r
-    let at = index * strides[axis] + row * strides[down]
-    for (let c = 0; c < width; c++, at += strides[across]) out[i++] = data[at]!
-  }
-  return out
-}
 
 /** The part of a slice around what either mask has in it, as square as the slice allows. */
 function aroundStructures(slice: Slice): Slice {

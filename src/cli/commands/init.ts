@@ -8,9 +8,9 @@ export function initCommand(): Command {
     arguments: ['<folder, csv or data set>'],
     summary: 'look at images or a table and write a commented recipe',
     description:
-      'Looks at a folder of images, class folders, a table or a known layout (NIH ChestX-ray14, MHIST), says what it ' +
-      'recognised and what only you can know, and writes a recipe that runs as it is. "phantom" writes the recipe of ' +
-      'a synthetic data set.',
+      'Looks at a folder of images, class folders, a table or a known layout (NIH ChestX-ray14, MHIST; of volumes the Decathlon and nnU-Net), says what it ' +
+      'recognised and what only you can know, and writes a recipe that runs as it is. "phantom" and ' +
+      '"phantom_volumes" write the recipes of synthetic data sets.',
     examples: [
       'fiducial init ~/images',
       'fiducial init labels.csv --out pneumonia.yaml',
@@ -36,7 +36,7 @@ function describe(result: InitResult): string {
   })
   return [
     ...(result.synthetic ? ['SYNTHETIC: these images show nobody.'] : []),
-    ...(result.cases === null ? [] : [`${result.cases} images of ${result.patients} patients`, ...counts]),
+    ...(result.cases === null ? [] : [`${result.cases} cases of ${result.patients} patients`, ...counts]),
     ...section('Recognised', result.recognised),
     ...section('Please check', result.please_check),
     ...section('Warnings', result.warnings),

@@ -33,7 +33,9 @@ export function inspectCommand(): Command {
 }
 
 function text(result: InspectResult): string {
-  const blocks = [summary(result), labelTable(result), splitTable(result)]
+  const blocks = [summary(result), labelTable(result)]
+  if (result.volumes !== null) blocks.push(geometryTable(result.volumes))
+  blocks.push(splitTable(result))
   if (result.leaks.length > 0) blocks.push(leakList(result))
   if (result.contact_sheet !== null) {
     const rows = result.contact_sheet.rows.map(({ label }, i) => `row ${i + 1} ${label}`)
@@ -44,8 +46,10 @@ function text(result: InspectResult): string {
   return blocks.join('\n\n')
 }
 
-function summary({ cases, patients, images, synthetic }: InspectResult): string {
+function summary({ cases, patients, images, volumes, synthetic }: InspectResult): string {
   const line = `${count(cases, 'case')} of ${count(patients, 'patient')}${synthetic ? ', SYNTHETIC: not data of people' : ''}`
+  if (volumes !== null)
+    return `${line}\n${count(volumes.channels, 'channel')}: ${volumes.modalities.join(', ')}`
   if (images === null) return line
   const { formats, bits, height, width, sampled } = images
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
@@ -55,15 +59,42 @@ function summary({ cases, patients, images, synthetic }: InspectResult): string 
   )
 }
 
-function labelTable({ labels, cases }: InspectResult): string {
+function labelTable({ labels, cases, volumes }: InspectResult): string {
   const rows = Object.entries(labels).map(([label, { positive, negative, unknown }]) => [
     label,
     String(positive),
     String(negative),
     String(unknown),
     `${((100 * positive) / Math.max(1, cases - unknown)).toFixed(1)}%`,
+    ...(volumes === null ? [] : [millilitres(volumes.volume_ml[label] ?? null)]),
   ])
+  if (volumes !== null)
+    return table(['structure', 'present', 'absent', 'unknown', 'prevalence', 'volume where present'], rows)
   return table(['label', 'positive', 'negative', 'unknown', 'prevalence'], rows)
+}
+
+const millilitres = (volume: { min: number; median: number; max: number } | null) => {
+  if (volume === null) return 'none'
+  const [min, median, max] = [volume.min, volume.median, volume.max].map((ml) => Number(ml.toPrecision(3)))
+  return min === max ? `${median} ml` : `${median} ml (${min} to ${max})`
+}
+
+function geometryTable({
+  shape,
+  spacing_mm,
+  orientations,
+  sampled,
+}: NonNullable<InspectResult['volumes']>): string {
+  const row = (name: string, { min, median, max }: typeof shape) => [
+    name,
+    ...[min, median, max].map((triple) => triple.map((n) => Number(n.toPrecision(4))).join(' × ')),
+  ]
+  const stored = Object.entries(orientations).map(([codes, n]) => `${codes} ${n}`)
+  const grid = table(
+    ['z × y × x', 'least', 'median', 'most'],
+    [row('voxels', shape), row('spacing, mm', spacing_mm)],
+  )
+  return `${grid}\n(from ${sampled} headers, turned to RAS; stored as ${stored.join(', ')})`
 }
 
 const KINDS = {
