@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { askPython } from '../testing/monai.ts'
-import { DataSet } from './data_set.ts'
 import { readDicomInstance } from './instance.ts'
 import { parseDicom } from './parse.ts'
 import { packFrames } from './seg_frames.ts'
 import { type CodedStructure, type SegmentationContent, writeSegmentation } from './seg_write.ts'
-import { planSeries } from './series.ts'
+import { planSeries, type SeriesPlan } from './series.ts'
 import {
   type DrawnSeries,
   nestedBoxes,
@@ -15,6 +14,7 @@ import {
   skipWithoutSeries,
 } from './testing/drawn_series.ts'
 import { skipWithoutHighdicom } from './testing/highdicom.ts'
+import { greySlice } from './testing/slices.ts'
 
 const REGIONS: CodedStructure[] = [
   { name: 'Whole structure, all of its parts', values: [1, 2, 3] },
@@ -185,24 +185,52 @@ test('an empty mask is one empty frame, and still describes its segments', () =>
   assert.equal(dataSet.items('SegmentSequence').length, 3)
 })
 
-test('frames of an enhanced image are pointed at by their numbers', () => {
+/** One instance whose frames are the slices of the oblique series, the highest first. */
+function enhancedSeries(): SeriesPlan {
   const { plan } = obliqueSeries()
-  const [first] = plan.slices
-  const image = { ...first!.instance.image!, numFrames: 6 }
-  const instance = { ...first!.instance, image }
-  const slices = plan.slices.map((slice, z) => ({ ...slice, instance, frame: 5 - z }))
-  const { dataSet } = parseDicom(writeSegmentation(content(plan, { series: { ...plan, slices } })))
-  const frames = dataSet.items('PerFrameFunctionalGroupsSequence')
-  const numbers = frames.map((frame) =>
-    frame
-      .items('DerivationImageSequence')[0]!
-      .items('SourceImageSequence')[0]!
-      .number('ReferencedFrameNumber'),
+  const { orientation, spacing } = plan.slices[0]!.place
+  const bytes = greySlice({
+    FrameOfReferenceUID: '1.2.3.9',
+    NumberOfFrames: plan.slices.length,
+    Rows: 7,
+    Columns: 9,
+    ImageOrientationPatient: null,
+    ImagePositionPatient: null,
+    PixelSpacing: null,
+    SharedFunctionalGroupsSequence: [
+      {
+        PixelMeasuresSequence: [{ PixelSpacing: [...spacing] }],
+        PlaneOrientationSequence: [{ ImageOrientationPatient: [...orientation] }],
+      },
+    ],
+    PerFrameFunctionalGroupsSequence: plan.slices
+      .toReversed()
+      .map(({ place }) => ({ PlanePositionSequence: [{ ImagePositionPatient: [...place.position] }] })),
+    PixelData: new Uint8Array(2 * 63 * plan.slices.length),
+  })
+  return planSeries([readDicomInstance(bytes)])
+}
+
+test('highdicom reads each frame of an enhanced instance with exactly its mask', {
+  skip: skipWithoutHighdicom,
+}, async () => {
+  const plan = enhancedSeries()
+  const whole = content(plan)
+  const [{ frame, instance }] = plan.slices as [SeriesPlan['slices'][number]]
+  assert.equal(frame, 5)
+  const program = `
+import numpy as np, highdicom as hd
+seg = hd.seg.segread('mask.dcm')
+order = [6, 5, 4, 3, 2, 1]
+pixels = seg.get_pixels_by_source_frame('${instance.sopInstanceUid}', order, segment_numbers=[1], assert_missing_frames_are_empty=True)
+pixels.astype(np.uint8).tofile('pixels.bin')
+assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+`
+  const [pixels] = await askPython(program, { 'mask.dcm': writeSegmentation(whole) }, ['pixels.bin'])
+  assert.deepEqual(
+    new Uint8Array(pixels!),
+    whole.mask.data.map((value) => (value > 0 ? 1 : 0)),
   )
-  assert.deepEqual(numbers.slice(0, 4), [5, 4, 3, 2])
-  const references = dataSet.items('ReferencedSeriesSequence')[0]!.items('ReferencedInstanceSequence')
-  assert.equal(references.length, 1)
-  assert.ok(frames[0] instanceof DataSet)
 })
 
 test('a series without what a segmentation must repeat is refused with what it lacks', () => {
