@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -42,4 +42,57 @@ test('the demo names the planted patients, measures beside the optimum and sees 
   } finally {
     await rm(dir, { recursive: true })
   }
+})
+
+test('the demo of volumes finds the organ, gives the mask back in place and sees swapped sides', {
+  skip,
+}, async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'fiducial-demo-volumes-'))
+  try {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(root, 'scripts/demo.ts'), 'volumes'],
+      { cwd: dir, encoding: 'utf8' },
+    )
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /Lesion +in \d+ volumes, absent from [1-9]/)
+    const dice = Object.fromEntries(
+      [...stdout.matchAll(/(Organ|Lesion) +(0\.\d+) \[(\S+), (\S+)\] +found in/g)].map(
+        ([row, name, value, low, high]) => {
+          assert.ok(Number(low) <= Number(value) && Number(value) <= Number(high), row)
+          return [name, Number(value)]
+        },
+      ),
+    )
+    assert.ok(dice.Organ! > 0.8 && dice.Lesion! > 0.5, JSON.stringify(dice))
+    assert.match(stdout, /is stored [A-Z]{3}, tilted: [\s\S]*the same shape and affine/)
+    const [right, wrong] = [
+      ...stdout.matchAll(/Organ +predicted +(\S+) ml +true +(\S+) ml +Dice (\S+)/g),
+    ].map(([, predicted, truth, overlap]) => ({
+      error: Math.abs(Number(predicted) - Number(truth)) / Number(truth),
+      dice: Number(overlap),
+    }))
+    assert.ok(right!.error < 0.25 && right!.dice > 0.75, JSON.stringify(right))
+    assert.ok(wrong!.dice < 0.2, JSON.stringify(wrong))
+    assert.match(stdout, /certificate passed: \d+ checks[\s\S]*FAILED golden_tensors[\s\S]*exit code 3/)
+    for (const name of ['report', 'package', 'mask']) {
+      const path = new RegExp(`^${name} +(\\S+)$`, 'm').exec(stdout)?.[1]
+      assert.ok(
+        path !== undefined && existsSync(join(path.startsWith('/') ? '' : dir, path)),
+        `${name} ${path}`,
+      )
+    }
+    const report = readFileSync(/^report +(\S+)$/m.exec(stdout)![1]!, 'utf8')
+    assert.match(report, /Synthetic data/)
+  } finally {
+    await rm(dir, { recursive: true })
+  }
+})
+
+test('a demo that does not exist is a mistake that names those that do', () => {
+  const { status, stdout } = spawnSync(process.execPath, [join(root, 'scripts/demo.ts'), 'audio'], {
+    encoding: 'utf8',
+  })
+  assert.equal(status, 2)
+  assert.match(stdout, /npm run demo -- volumes/)
 })

@@ -1,6 +1,7 @@
 /**
  * npm run demo: the phantom data set used as what it is, an instrument with known truth. Each step is a command that
- * anyone can type; this file types it, reads its --json, and says what it shows.
+ * anyone can type; this file types it, reads its --json, and says what it shows. `npm run demo -- volumes` does so with
+ * volumes and masks.
  */
 import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -10,6 +11,7 @@ import type { ModelPackage } from '../src/schema/model_package.ts'
 import type { InspectResult, PackageResult, RunResult } from '../src/schema/results.ts'
 import { phantomOptimum } from '../src/sources/phantom.ts'
 import { heading, say, typeCommand } from './demo/terminal.ts'
+import { demoVolumes } from './demo/volumes.ts'
 
 const folder = 'demo'
 const started = Date.now()
@@ -120,4 +122,10 @@ function brief(value: number | string): string {
   return typeof value === 'number' ? String(Number(value.toPrecision(3))) : value.slice(0, 8)
 }
 
-await main()
+const [which = 'images'] = process.argv.slice(2)
+if (which === 'images') await main()
+else if (which === 'volumes') await demoVolumes()
+else {
+  say(`There is no demo "${which}".\n  do: npm run demo, or npm run demo -- volumes.`)
+  process.exitCode = 2
+}
