@@ -2,22 +2,34 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ImageError } from '../image_error.ts'
 import { randomSource } from '../testing/samples.ts'
+import { readDicomInstance } from './instance.ts'
 import type { DrawnMask } from './mask_painter.ts'
 import { readStructureSet } from './rtstruct.ts'
 import { readSegmentation } from './seg_read.ts'
 import { writeSegmentation } from './seg_write.ts'
+import { planSeries, type SeriesPlan } from './series.ts'
 import { nestedBoxes, obliqueSeries } from './testing/drawn_series.ts'
 import { type DicomAttributes, writeDicom } from './write.ts'
 
 const ROUNDS = 10_000
-const { plan } = obliqueSeries()
+const { plan, files } = obliqueSeries()
 const NUM_VOXELS = plan.shape[0] * plan.shape[1] * plan.shape[2]
 
 test('whatever bytes change in a segmentation, it becomes a mask or an ImageError, soon, and in bounded memory', () =>
-  survives(segmentation(), (bytes) => readSegmentation(bytes, plan), 11))
+  survives(written(plan), (bytes) => readSegmentation(bytes, plan), 11))
 
 test('whatever bytes change in a structure set, it becomes a mask or an ImageError, soon, and in bounded memory', () =>
   survives(structureSet(), async (bytes) => readStructureSet(bytes, plan), 12))
+
+test('whatever bytes change in a series, its mask is written, and read back, or an ImageError says why not', () =>
+  survives(
+    files[2]!,
+    async (bytes) => {
+      const series = planSeries(files.map((file, i) => readDicomInstance(i === 2 ? bytes : file)))
+      return readSegmentation(written(series), series)
+    },
+    13,
+  ))
 
 async function survives(
   valid: Uint8Array,
@@ -67,15 +79,15 @@ function mutate(bytes: Uint8Array, next: () => number): Uint8Array {
 
 const VALUES = [0, 1, 0x7f, 0x80, 0xff, ...new TextEncoder().encode('09-eE.\\ ')]
 
-function segmentation(): Uint8Array {
+function written(series: SeriesPlan): Uint8Array {
   let number = 0
   return writeSegmentation({
-    mask: nestedBoxes(plan),
+    mask: nestedBoxes(series),
     structures: [
       { name: 'whole', values: [1, 2, 3] },
       { name: 'core', values: [2, 3] },
     ],
-    series: plan,
+    series,
     model: { name: 'nested', version: '3', digest: 'ab'.repeat(32) },
     created: new Date(2026, 0, 2),
     newUid: () => `2.25.${++number}`,

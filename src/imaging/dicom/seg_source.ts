@@ -60,13 +60,16 @@ const KNOWN = ['PatientAge', 'StudyDescription', 'BodyPartExamined'] as const sa
 
 function copied({ instance, name }: SeriesSlice, keyword: Keyword): string {
   const value = instance.file.dataSet.string(keyword) ?? ''
-  const limit = LIMITS[TAGS[keyword][1]]
-  if (limit === undefined || value.length <= limit) return value
+  const limit = LIMITS[TAGS[keyword][1]] ?? LONGEST
+  if (value.length <= limit) return value
   throw new ImageError(
     `${keyword} of ${name} has ${value.length} characters, and DICOM allows ${limit}.`,
     'correct it in the series, so that what is derived from it stays with its patient and study.',
   )
 }
+
+/** Of a person's name, three times 64 characters and what parts them. */
+const LONGEST = 200
 
 function oneUid(
   instances: readonly DicomInstance[],
