@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readPackage } from '../package/read.ts'
+import { isSegmentPackage, readAnyManifest } from '../package/read.ts'
 import { type ReportInput, renderReport } from '../report/report.ts'
 import { isSegmentRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
@@ -54,6 +54,13 @@ export async function evaluate(
   options: EvaluateOptions,
   io: Io,
 ): Promise<Evaluation | SegmentEvaluation> {
+  if ('package' in target && isSegmentPackage((await readAnyManifest(target.package)).model))
+    return (await import('./evaluate_segment_package.ts')).evaluateSegmentPackage(
+      target.package,
+      target.data,
+      options,
+      io,
+    )
   if (!('run' in target)) return evaluateScores(target, options, io)
   const run = await readRun(target.run)
   if (!isSegmentRun(run)) return evaluateScores(target, options, io)
@@ -103,8 +110,9 @@ export async function planEvaluation(
       )
     else would.push(`evaluate the ${options.split} split of ${run.id}`)
   } else if ('package' in target) {
-    const { model } = await readPackage(target.package)
-    would.push(`score ${options.split} cases of ${target.data.recipe.name} with the package ${model.name}`)
+    const { model } = await readAnyManifest(target.package)
+    const verb = isSegmentPackage(model) ? 'segment' : 'score'
+    would.push(`${verb} ${options.split} cases of ${target.data.recipe.name} with the package ${model.name}`)
   } else {
     const { predictions, labels } = await readPredictionTables(target.predictions, target.labels)
     would.push(`evaluate ${predictions.length} predictions of ${labels.join(', ')}`)

@@ -100,8 +100,10 @@ function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclus
  * The cases of a part. A part that is drawn at random depends on what `prepare` found in the files; drawing it again
  * from the table alone could put training patients into the test split. Of given parts only a validation part that
  * the source lacks is drawn, out of its training part.
+ *
+ * @throws {UserError} for a part that only `prepare` knows, or that has no case
  */
-function casesOf(source: SourceData, { recipe }: LoadedRecipe, part: SplitPart | 'all'): Case[] {
+export function casesOf(source: SourceData, { recipe }: LoadedRecipe, part: SplitPart | 'all'): Case[] {
   if (part === 'all') return source.cases
   const { split } = recipe.data
   const isGiven = 'column' in split || 'official' in split
