@@ -7,6 +7,7 @@ import { ImageError } from './image_error.ts'
 import { refuseNonFinite } from './intensity/non_finite.ts'
 import { normalizeChannel } from './intensity/normalize_channel.ts'
 import { checkMaskGrid } from './mask_grid.ts'
+import { type DrawnOn, readMask } from './read_mask.ts'
 import { readVolume } from './read_volume.ts'
 import { type StoredVoxels, toStored } from './store_volume.ts'
 import type { Affine, Triple, Volume } from './volume.ts'
@@ -62,17 +63,19 @@ export async function preprocessVolume(
 /**
  * A mask on the stored grid of its volume.
  *
+ * @param drawnOn of a DICOM mask, the series that it was drawn on
  * @returns values as in the file, [Z, Y, X], and what there is to say about it
  * @throws {ImageError} if it cannot be read, holds no whole numbers, or does not lie on the grid of the image
  */
 export async function preprocessMask(
   bytes: Uint8Array,
   { source, onStoredGrid }: Pick<StoredVolume, 'source' | 'onStoredGrid'>,
+  drawnOn: DrawnOn | null = null,
 ): Promise<{ mask: Uint8Array; notes: string[] }> {
-  const { volume } = await readVolume([bytes])
+  const { volume, notes } = await readMask(bytes, drawnOn)
   const note = checkMaskGrid(volume, source)
   const mask = onStoredGrid({ ...volume, data: wholeLabels(volume.data) }).data as Uint8Array
-  return { mask, notes: note === null ? [] : [note] }
+  return { mask, notes: note === null ? notes : [...notes, note] }
 }
 
 interface StoredImage extends Grid {

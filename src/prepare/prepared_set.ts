@@ -89,7 +89,7 @@ export async function withTables(
     repaired: made.repaired,
   }
   const unlearnable = unlearnableLabels(cases, assigned.parts, task)
-  await writeSourceMap(dir, request.root, cases)
+  await writeSourceMap(dir, request, cases)
   const fingerprint = await readFingerprint(dir)
   return {
     dir,

@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import type { Case } from '../schema/case.ts'
+import { isDeidentified } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PrepareConfig, Recipe } from '../schema/recipe.ts'
 import type { Quarantined } from '../schema/shard_set.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
+import { setPlace } from './place.ts'
 import { orderCases } from './shard_layout.ts'
 
 /** What a recipe asks to be prepared. */
@@ -17,6 +20,19 @@ export interface PrepareRequest {
   /** `data.max_quarantined` */
   maxQuarantined: number | string
   source: SourceData
+  /** Nothing that is written or shown outside of `private/` may name a file. */
+  deidentified: boolean
+  /** Structures of DICOM masks by their names; null: by their own numbers. */
+  maskLabels: Readonly<Record<string, number>> | null
+}
+
+export interface ReadOptions {
+  mayGenerate?: boolean | undefined
+  /** Where the sets are, as for `prepareShards`: the ids of de-identified cases are salted by what is kept there. */
+  out?: string | undefined
+  prepared?: string | undefined
+  /** Keep a salt and what headers say there; else what is there is only used. */
+  mayRemember?: boolean | undefined
 }
 
 /**
@@ -28,9 +44,16 @@ export async function readRequest(
   recipe: Recipe,
   root: string,
   signal?: AbortSignal,
-  options: { mayGenerate?: boolean | undefined } = {},
+  options: ReadOptions = {},
 ): Promise<PrepareRequest> {
-  const source = await readSource(recipe.data, recipe.task, root, signal, options)
+  const source = await readSource(recipe.data, recipe.task, root, signal, {
+    mayGenerate: options.mayGenerate,
+    isOfVolumes: recipe.prepare.kind === 'volume',
+    privateFolder: {
+      path: join(setPlace(options, '').parent, 'private'),
+      mayWrite: options.mayRemember ?? false,
+    },
+  })
   const cases = orderCases(source.cases)
   for (const [i, { case_id, images }] of cases.entries()) {
     if (cases[i + 1]?.case_id === case_id)
@@ -38,9 +61,22 @@ export async function readRequest(
     if (recipe.prepare.kind === 'image' && images.length !== 1)
       throw new UserError(`Case "${case_id}" has ${images.length} images; a 2D case is one image.`)
   }
-  const skipped = source.skipped.map(({ file, reason }) => ({ case_id: file, file, reason }))
+  const skipped = source.skipped.map(({ case_id, file, reason }) => ({
+    case_id: case_id ?? file,
+    file,
+    reason,
+  }))
   const maxQuarantined = recipe.data.max_quarantined
-  return { prepare: recipe.prepare, cases, root, skipped, maxQuarantined, source }
+  return {
+    prepare: recipe.prepare,
+    cases,
+    root,
+    skipped,
+    maxQuarantined,
+    source,
+    deidentified: isDeidentified(recipe.data),
+    maskLabels: (recipe.task.kind === 'segment' && recipe.task.labels) || null,
+  }
 }
 
 /** How many cases may be unreadable: `max_quarantined` is a count, or a share of the cases such as '1%'. */

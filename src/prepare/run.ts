@@ -11,6 +11,7 @@ import { type PreparedSet, withTables } from './prepared_set.ts'
 import { repairSet } from './repair.ts'
 import { readRequest } from './request.ts'
 import { SourceHashes } from './source_hashes.ts'
+import { writeSourceMap } from './source_map.ts'
 import { mentionUpdate, updateSet } from './update_set.ts'
 
 export type { PreparedSet } from './prepared_set.ts'
@@ -116,10 +117,16 @@ export function parseSlice(text: string): Slice {
 export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Making> {
   const started = performance.now()
   if (options.out !== undefined) await refuseFile(options.out)
-  const request = await readRequest(recipe, options.root, options.signal, options)
+  const mayRemember = options.mayGenerate !== false
+  const request = await readRequest(recipe, options.root, options.signal, { ...options, mayRemember })
   const key = stagingKey(request.prepare, request.cases, null)
   const place = setPlace(options, key)
   const { workers, log, signal } = options
+  // Before anything is made, as a refusal names cases only.
+  if (request.deidentified && mayRemember) {
+    const map = await writeSourceMap(place.parent, request, request.cases)
+    log(`Cases go by salted ids; which files they are stands in ${map}, for its owner alone.`)
+  }
   const hashes = await SourceHashes.open(place.parent)
   return { request, place, stagingKey: key, hashes, workers, started, log, signal }
 }

@@ -22,7 +22,7 @@ import {
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { encodeSafetensors, singleTensorHeader } from '../storage/safetensors.ts'
 import { shardFiles } from './shard_layout.ts'
-import { reasonOf } from './unreadable.ts'
+import { reasonOf, unreadCase } from './unreadable.ts'
 
 export interface ShardJob {
   name: string
@@ -36,6 +36,8 @@ export interface ShardContext {
   /** Data root. */
   root: string
   spec: ImageSpec
+  /** The quarantine names cases, not files. */
+  deidentified: boolean
   /** Called with the number of cases done since the last call. */
   onProgress(cases: number): void
 }
@@ -73,7 +75,7 @@ export async function writeShard(job: ShardJob, context: ShardContext): Promise<
       const { case_id } = source
       const { path, sha256 } = source.files[0]!
       if (tensor === null) {
-        quarantined.push({ case_id, file: path, reason })
+        quarantined.push(unreadCase({ case_id, file: path, reason }, context))
       } else {
         await rows.append(tensor)
         cases.push({

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { SourceStamp } from '../schema/staging.ts'
+import { inParallel } from '../storage/in_parallel.ts'
 import {
   explain,
   type FileStamp,
@@ -104,21 +105,4 @@ export async function hashUnknown(
       return { stamp, sha256: null }
     }
   })
-}
-
-async function inParallel<T, R>(
-  items: readonly T[],
-  most: number,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length)
-  let next = 0
-  const run = async () => {
-    while (next < items.length) {
-      const at = next++
-      results[at] = await work(items[at]!, at)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, run))
-  return results
 }

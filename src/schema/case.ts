@@ -14,6 +14,7 @@ export type Attributes = z.infer<typeof Attributes>
 export const Case = z.strictObject({
   case_id: z.string().min(1),
   patient_id: z.string().min(1),
+  study_id: z.string().exactOptional().describe('Of images that are evaluated by study.'),
   images: z
     .array(z.string())
     .min(1)

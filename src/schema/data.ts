@@ -1,25 +1,24 @@
 import { z } from 'zod'
 
+const NameColumn = z.strictObject({
+  column: z.string().describe('A string column holding the label name, or several joined by `separator`.'),
+  separator: z.string().min(1).optional().describe("Splits one cell into several labels, e.g. '|'."),
+  negative: z.array(z.string()).default([]).describe('Values that mean: none of the labels.'),
+  unknown: z.array(z.string()).default([]).describe('Values masked in loss and metrics.'),
+  map: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('Value in the file → label name in the task, where they differ.'),
+})
+const FlagColumns = z.strictObject({
+  columns: z.record(z.string(), z.string()).describe('Label name → 0/1 column.'),
+  unknown: z
+    .array(z.string())
+    .default([])
+    .describe("Cell values masked in loss and metrics, e.g. ['', '-1']."),
+})
 /** How a table's columns become labels. */
-export const LabelColumns = z.union([
-  z.strictObject({
-    column: z.string().describe('A string column holding the label name, or several joined by `separator`.'),
-    separator: z.string().min(1).optional().describe("Splits one cell into several labels, e.g. '|'."),
-    negative: z.array(z.string()).default([]).describe('Values that mean: none of the labels.'),
-    unknown: z.array(z.string()).default([]).describe('Values masked in loss and metrics.'),
-    map: z
-      .record(z.string(), z.string())
-      .optional()
-      .describe('Value in the file → label name in the task, where they differ.'),
-  }),
-  z.strictObject({
-    columns: z.record(z.string(), z.string()).describe('Label name → 0/1 column.'),
-    unknown: z
-      .array(z.string())
-      .default([])
-      .describe("Cell values masked in loss and metrics, e.g. ['', '-1']."),
-  }),
-])
+export const LabelColumns = z.union([NameColumn, FlagColumns])
 export type LabelColumns = z.infer<typeof LabelColumns>
 
 export const CsvSource = z.strictObject({
@@ -142,6 +141,55 @@ export const PhantomVolumesSource = z.strictObject({
 })
 export type PhantomVolumesSource = z.infer<typeof PhantomVolumesSource>
 
+const dicomKey = {
+  file: z.string().describe('The table, relative to data.root.'),
+  key: z
+    .enum(['accession', 'study', 'series', 'instance'])
+    .describe('What a row is about: an accession number, or a study, series or SOP instance UID.'),
+  key_column: z.string().describe('Column that holds it.'),
+}
+/** Numbers and codes that say who an image shows only to the degree that any attribute does; age in years, at most 90. */
+export const DICOM_ATTRIBUTES = [
+  'sex',
+  'age',
+  'view',
+  'laterality',
+  'body_part',
+  'modality',
+  'manufacturer',
+  'model',
+] as const
+
+/** DICOM files below a folder, whatever their names: by what is in them. */
+export const DicomSource = z.strictObject({
+  kind: z.literal('dicom'),
+  labels: z
+    .union([NameColumn.extend(dicomKey), FlagColumns.extend(dicomKey)])
+    .nullable()
+    .default(null)
+    .describe('Table of labels; needed for task.kind: classify.'),
+  unit: z
+    .enum(['image', 'study'])
+    .default('image')
+    .describe('What is evaluated: every image, or a study by the scores of its images.'),
+  aggregate: z.enum(['mean', 'max']).default('mean').describe("How a study's score is had from its images'."),
+  select: z
+    .strictObject({
+      modality: z.array(z.string()).exactOptional().describe("Modalities kept, e.g. ['CT']."),
+      description: z
+        .string()
+        .exactOptional()
+        .describe('Regular expression on the series description; case does not matter.'),
+      min_slices: z.int().min(1).default(2).describe('Of volumes: series with fewer images are left out.'),
+    })
+    .prefault({}),
+  attributes: z
+    .array(z.enum(DICOM_ATTRIBUTES))
+    .default([])
+    .describe('Taken from the files, for subgroups. An age of 90 stands for 90 and more.'),
+})
+export type DicomSource = z.infer<typeof DicomSource>
+
 export const Source = z.discriminatedUnion('kind', [
   CsvSource,
   FolderSource,
@@ -149,6 +197,7 @@ export const Source = z.discriminatedUnion('kind', [
   MhistSource,
   DecathlonSource,
   NnUNetSource,
+  DicomSource,
   PhantomSource,
   PhantomVolumesSource,
 ])
@@ -202,6 +251,22 @@ export const DataConfig = z.strictObject({
   root: z.string().describe('Folder of the data set, relative to the recipe. A phantom is generated there.'),
   source: Source,
   split: Split.prefault({ val: 0.15, test: 0.2, seed: 0 }),
+  deidentify: z
+    .union([z.literal('auto'), z.boolean()])
+    .default('auto')
+    .describe(
+      'Cases and patients are named by salted hashes; files, UIDs and dates stay in private/. auto: of DICOM.',
+    ),
+  allow_burned_in: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Take DICOM images that may show names: BurnedInAnnotation YES, or not said of ultrasound and captures.',
+    ),
+  previews: z
+    .boolean()
+    .default(false)
+    .describe('Show pixels of de-identified cases in contact sheets and reports.'),
   allow_leaks: z
     .boolean()
     .default(false)
@@ -212,3 +277,11 @@ export const DataConfig = z.strictObject({
     .describe("Cases that may be unreadable before nothing is published: a count, or a share such as '1%'."),
 })
 export type DataConfig = z.infer<typeof DataConfig>
+
+/** Whether cases go by salted hashes, and nothing that is written or shown says who they are. */
+export const isDeidentified = ({ deidentify, source }: Pick<DataConfig, 'deidentify' | 'source'>): boolean =>
+  deidentify === 'auto' ? source.kind === 'dicom' : deidentify
+
+/** Whether contact sheets and reports may show what images look like. */
+export const mayShowPixels = (data: Pick<DataConfig, 'deidentify' | 'source' | 'previews'>): boolean =>
+  data.previews || !isDeidentified(data)

@@ -61,9 +61,10 @@ function expandNames(value: unknown): unknown {
 const VOLUME_SOURCES = ['decathlon', 'nnunet', 'phantom_volumes']
 const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop']
 
-function isOfVolumes({ data, prepare }: Record<string, unknown>): boolean {
+function isOfVolumes({ data, prepare, task }: Record<string, unknown>): boolean {
   if (isObject(prepare) && 'kind' in prepare) return prepare.kind === 'volume'
   const source = isObject(data) && isObject(data.source) ? data.source.kind : undefined
+  if (source === 'dicom' && isObject(task) && task.kind === 'segment') return true
   return (
     VOLUME_SOURCES.some((known) => known === source) ||
     (isObject(prepare) && VOLUME_KEYS.some((key) => key in prepare))

@@ -1,8 +1,10 @@
 import { stat } from 'node:fs/promises'
-import { type DataConfig, isGenerated } from '../schema/data.ts'
+import { type DataConfig, isDeidentified, isGenerated } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Task } from '../schema/task.ts'
 import { explain } from '../storage/local.ts'
+import { deidentified } from './deidentify.ts'
+import { readSalt } from './private_folder.ts'
 import { labelSources, maskSources } from './registry.ts'
 import {
   count,
@@ -18,7 +20,8 @@ export type { SourceData } from './source_data.ts'
 /**
  * The cases of a data set, their labels and given parts, from its tables and folders. The order is the same
  * each time: that of the table, or of the sorted paths. A phantom is generated under `root` first, if absent or
- * made with other parameters; with `mayGenerate: false` it is only planned, and nothing is written.
+ * made with other parameters; with `mayGenerate: false` it is only planned, and nothing is written. De-identified data
+ * leave here with salted ids, by the salt of `privateFolder` or else one of this call alone.
  *
  * @param root absolute path of `data.root`
  * @throws {UserError} for whatever the user must mend before any pixel is worth reading; {StoppedError} when aborted
@@ -28,10 +31,11 @@ export async function readSource(
   task: Task,
   root: string,
   signal?: AbortSignal,
-  options: Pick<SourceRequest, 'mayGenerate'> = {},
+  options: Pick<SourceRequest, 'mayGenerate' | 'isOfVolumes' | 'privateFolder'> = {},
 ): Promise<SourceData> {
   if (!isGenerated(data.source)) await assertFolder(root)
-  const found = await readAs(data, task, { root, signal, ...options })
+  const read = await readAs(data, task, { root, signal, ...options })
+  const found = isDeidentified(data) ? deidentified(read, await readSalt(options.privateFolder)) : read
   if (found.cases.length === 0)
     throw new UserError(
       `No case was found in ${root}${found.skipped.length > 0 ? `; ${found.skipped.length} were skipped, e.g. ${found.skipped[0]!.file}: ${found.skipped[0]!.reason}` : ''}.\n  do: check data.root and data.source.`,
@@ -46,7 +50,7 @@ export async function readSource(
 async function readAs(
   data: DataConfig,
   task: Task,
-  where: Pick<SourceRequest, 'root' | 'signal' | 'mayGenerate'>,
+  where: Omit<SourceRequest, 'data' | 'task'>,
 ): Promise<SourceData> {
   const { kind } = data.source
   if (task.kind === 'classify') {
@@ -90,6 +94,7 @@ const OWN_SPLIT: Record<DataConfig['source']['kind'], string> = {
   chestxray14: 'train_val_list.txt and test_list.txt are not both there',
   mhist: 'annotations.csv has no Partition',
   decathlon: 'the Decathlon publishes no masks of its test part',
+  dicom: 'DICOM says nothing of parts',
   nnunet: 'there is no splits_final.json; with it, write { folds: 5, fold: 0 }, and its folds are used',
   phantom: 'train_val_list.txt and test_list.txt are not both there',
   phantom_volumes: 'it is not dealt into parts',

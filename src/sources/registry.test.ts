@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { Case } from '../schema/case.ts'
 import { DataConfig } from '../schema/data.ts'
 import { Task } from '../schema/task.ts'
+import { radiographData, radiographs, writeRadiographs } from './dicom_fixture.ts'
 import { writeChestXray14Layout, writeFiles, writeMhistLayout } from './layout_fixture.ts'
 import { readSource } from './read.ts'
 import { labelSources } from './registry.ts'
@@ -20,6 +21,7 @@ after(() => rm(base, { recursive: true }))
 interface Sample {
   write(root: string): Promise<unknown>
   source?: object
+  data?: object
   labels: string[]
 }
 
@@ -50,6 +52,12 @@ const samples: Record<keyof typeof labelSources, Sample> = {
     write: (root) => writeChestXray14Layout(root, { size: 8 }),
     labels: ['Nodule', 'Effusion'],
   },
+  dicom: {
+    write: (root) => writeRadiographs(root, radiographs(3)),
+    source: radiographData('').source,
+    data: { deidentify: false },
+    labels: ['nodule'],
+  },
   mhist: { write: (root) => writeMhistLayout(root, { size: 8 }), labels: ['SSA'] },
   phantom: {
     write: async () => {},
@@ -59,10 +67,10 @@ const samples: Record<keyof typeof labelSources, Sample> = {
 }
 
 for (const kind of Object.keys(labelSources) as (keyof typeof labelSources)[]) {
-  const { write, source, labels } = samples[kind]
+  const { write, source, data: more, labels } = samples[kind]
   const read = (root: string) =>
     readSource(
-      DataConfig.parse({ root, source: { kind, ...source } }),
+      DataConfig.parse({ root, source: { kind, ...source }, ...more }),
       Task.parse({ kind: 'classify', labels }),
       root,
     )

@@ -2,6 +2,7 @@ import type { Source } from '../schema/data.ts'
 import { readChestXray14 } from './chestxray14.ts'
 import { readCsv } from './csv.ts'
 import { readDecathlon } from './decathlon.ts'
+import { readDicom } from './dicom.ts'
 import { readFolder } from './folder.ts'
 import { readMhist } from './mhist.ts'
 import { readNnUNet } from './nnunet.ts'
@@ -15,6 +16,7 @@ export const labelSources = {
   folder: readFolder,
   chestxray14: readChestXray14,
   mhist: readMhist,
+  dicom: readDicom,
   phantom: readPhantom,
 } satisfies { [K in Source['kind']]?: SourceReader<K> }
 
@@ -22,5 +24,6 @@ export const labelSources = {
 export const maskSources = {
   decathlon: readDecathlon,
   nnunet: readNnUNet,
+  dicom: readDicom,
   phantom_volumes: readPhantomVolumes,
 } satisfies { [K in Source['kind']]?: MaskReader<K> }

@@ -2,6 +2,7 @@ import type { Grid } from '../imaging/geometry/grid.ts'
 import type { Case } from '../schema/case.ts'
 import type { DataConfig, Source } from '../schema/data.ts'
 import type { ClassifyTask, SegmentTask, Task } from '../schema/task.ts'
+import type { PrivateFolder } from './private_folder.ts'
 
 /** What a data set holds, read from its tables and folders; no pixel has been touched yet. */
 export interface SourceData {
@@ -16,7 +17,19 @@ export interface SourceData {
   /** Made by a generator. Whatever shows these cases or numbers from them says so. */
   synthetic: boolean
   /** Rows or files that cannot become a case, with the reason and what to do. */
-  skipped: { file: string; reason: string }[]
+  skipped: Skipped[]
+  /** Cases go by salted hashes; paths of their files may be shown nowhere. */
+  deidentified?: boolean
+}
+
+export interface Skipped {
+  /** Relative to the root; of de-identified data, the case id. */
+  file: string
+  reason: string
+  /** Where it is known which case it would have been. */
+  case_id?: string
+  /** Of de-identified data, the file itself. */
+  path?: string
 }
 
 export interface SourceRequest<T extends Task = ClassifyTask> {
@@ -28,6 +41,10 @@ export interface SourceRequest<T extends Task = ClassifyTask> {
   signal?: AbortSignal | undefined
   /** False: a data set that would be generated is only planned; its images may not be there. True unless given. */
   mayGenerate?: boolean | undefined
+  /** Cases are volumes. */
+  isOfVolumes?: boolean | undefined
+  /** Keeps what tells who a case is; nothing is remembered without it. */
+  privateFolder?: PrivateFolder | undefined
 }
 
 /** What a data set of volumes says about its files. */

@@ -3,7 +3,13 @@ import { ImageError } from '../image_error.ts'
 import type { Raster, SampleMeaning } from '../raster.ts'
 import type { Voxels } from '../volume.ts'
 import { decodePixels } from './decode_pixels.ts'
-import { type DicomInstance, type FramePlace, type ImageFacts, readDicomInstance } from './instance.ts'
+import {
+  type DicomInstance,
+  type FramePlace,
+  type ImageFacts,
+  readDicomHeader,
+  readDicomInstance,
+} from './instance.ts'
 import { modalityValue } from './modality.ts'
 import { paletteToRgb } from './palette.ts'
 import { voiValue } from './voi.ts'
@@ -14,7 +20,7 @@ import { voiValue } from './voi.ts'
  * @throws {ImageError} if the file is damaged, has several frames or none, or values that are no image's
  */
 export function dicomHeader(bytes: Uint8Array): ImageHeader {
-  const instance = readDicomInstance(bytes)
+  const instance = readDicomHeader(bytes)
   return headerOf(instance, singleFrame(instance))
 }
 

@@ -54,7 +54,19 @@ export interface FramePlace {
  * @throws {ImageError} if the file is no DICOM or damaged, or a number in its header is none
  */
 export function readDicomInstance(bytes: Uint8Array): DicomInstance {
-  const file = parseDicom(bytes)
+  return instanceOf(parseDicom(bytes))
+}
+
+/**
+ * The same from the start of a file, at least up to where its pixel data begin: they are there and empty.
+ *
+ * @throws {ImageError} as `readDicomInstance` does, and mostly if `start` ends before the pixel data
+ */
+export function readDicomHeader(start: Uint8Array): DicomInstance {
+  return instanceOf(parseDicom(start, { pixels: 'skipped' }))
+}
+
+function instanceOf(file: DicomFile): DicomInstance {
   const { dataSet } = file
   return {
     file,

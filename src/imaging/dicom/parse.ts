@@ -28,11 +28,12 @@ const MAX_INFLATED_BYTES = 2 ** 29
  * The data set of a DICOM file: implicit or explicit VR, either byte order, deflated or not, with or without preamble
  * and meta information. Values and pixels stay where they are in `bytes`, which must not change afterwards.
  *
+ * @param options `pixels: 'skipped'`: `bytes` need not go on beyond where the pixel data begin; those are there and empty
  * @throws {ImageError} if the file is no DICOM, damaged, cut short (but for its pixel data) or of a transfer syntax
  *   that is not read
  * @see DICOM PS3.5, section 7, and PS3.10, section 7
  */
-export function parseDicom(bytes: Uint8Array): DicomFile {
+export function parseDicom(bytes: Uint8Array, options: { pixels?: 'skipped' } = {}): DicomFile {
   const start = metaStart(bytes)
   const meta = readMeta(bytes, start)
   const uid = meta.dataSet.string('TransferSyntaxUID')
@@ -41,7 +42,7 @@ export function parseDicom(bytes: Uint8Array): DicomFile {
   const body = named?.isDeflated ? inflateRaw(bytes.subarray(meta.end), MAX_INFLATED_BYTES) : bytes
   const from = named?.isDeflated ? 0 : meta.end
   const syntax = settled(named, body, from, notes)
-  const parser = new Parser(body, syntax.byteOrder)
+  const parser = new Parser(body, syntax.byteOrder, options)
   return { transferSyntax: syntax, dataSet: parser.dataSet(from, syntax.vr), notes }
 }
 
@@ -87,15 +88,21 @@ class Parser {
   readonly #view: DataView
   readonly #isLittle: boolean
   readonly #byteOrder: TransferSyntax['byteOrder']
+  readonly #isSkippingPixels: boolean
   #numElements = 0
   /** After the last byte that is not 0, once it was looked for. */
   #contentEnd: number | null = null
 
-  constructor(bytes: Uint8Array, byteOrder: TransferSyntax['byteOrder']) {
+  constructor(
+    bytes: Uint8Array,
+    byteOrder: TransferSyntax['byteOrder'],
+    options: { pixels?: 'skipped' } = {},
+  ) {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#isLittle = byteOrder === 'little-endian'
     this.#byteOrder = byteOrder
+    this.#isSkippingPixels = options.pixels === 'skipped'
   }
 
   dataSet(start: number, mode: VrMode): DataSet {
@@ -119,6 +126,10 @@ class Parser {
       const tag = this.#tag(at)
       if (tag === ITEM_END) return at + 8
       if (tag === 0 && depth === 0 && this.#isPadding(at)) return end
+      if (this.#isSkippingPixels && depth === 0 && PIXELS.has(tag)) {
+        into.elements.set(tag, { ...NO_VALUE, offset: at })
+        return end
+      }
       at = this.#element(into, at, end, mode, depth)
     }
     // Fewer than 8 bytes hold no element; at the end of a file some writers pad.
@@ -265,6 +276,7 @@ interface Where {
   depth: number
 }
 
+const NO_VALUE: Element = { vr: 'UN', offset: 0, length: 0, claimedLength: 0, items: null, fragments: null }
 const UNDEFINED = 0xffffffff
 const ITEM = 0xfffee000
 const ITEM_END = 0xfffee00d
