@@ -66,6 +66,8 @@ export function resolveVolumeSpec(
 
 function channelsOf(sample: readonly VolumeSample[], modalities: readonly string[] | null): number {
   const found = [...new Set(sample.map((one) => one.channels))]
+  // A case that lacks a modality is named and left out when its turn comes.
+  if (modalities !== null && found.includes(modalities.length)) return modalities.length
   if (found.length > 1)
     throw new UserError(
       `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
