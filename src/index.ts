@@ -1,4 +1,6 @@
 import type { LoadedPackage, LoadOptions } from './package/load.ts'
+import type { LoadedSegmenter } from './package/load_segmenter.ts'
+import type { Segmented } from './package/segment.ts'
 import type { Evaluation } from './schema/evaluation.ts'
 import type { SegmentEvaluation } from './schema/evaluation_segment.ts'
 import type {
@@ -39,6 +41,7 @@ export type {
   InspectResult,
   LoadedPackage,
   LoadedRecipe,
+  LoadedSegmenter,
   LoadOptions,
   MaskFolders,
   PackageOnnxOptions,
@@ -50,6 +53,7 @@ export type {
   PrepareVerbOptions,
   RunResult,
   SegmentEvaluation,
+  Segmented,
   ServeOptions,
   ServeReady,
   TrainOptions,
@@ -59,6 +63,11 @@ export type {
 /** Opens a model package to score images, without Python. See `src/package/load.ts`. */
 export async function loadPackage(dir: string, options?: LoadOptions): Promise<LoadedPackage> {
   return (await import('./package/load.ts')).loadPackage(dir, options)
+}
+
+/** Opens a model package to segment volumes, without Python. See `src/package/load_segmenter.ts`. */
+export async function loadSegmenter(dir: string, options?: LoadOptions): Promise<LoadedSegmenter> {
+  return (await import('./package/load_segmenter.ts')).loadSegmenter(dir, options)
 }
 
 /** Reads a recipe; `overrides` as `--set path=value`. */
@@ -112,7 +121,7 @@ export async function evaluate(
   target: EvaluateTarget,
   options: EvaluateOptions,
   io: Io = quietIo(),
-): Promise<Evaluation> {
+): Promise<Evaluation | SegmentEvaluation> {
   return (await import('./verbs/evaluate.ts')).evaluate(target, options, io)
 }
 
@@ -134,6 +143,15 @@ export async function packageRun(
   return (await import('./verbs/package.ts')).packageRun(runDir, options, io)
 }
 
+/** Exports several segmentation runs, such as the folds of a recipe, as one package that averages them. */
+export async function packageEnsemble(
+  runDirs: readonly string[],
+  options: PackageRunOptions,
+  io: Io = quietIo(),
+): Promise<PackageResult> {
+  return (await import('./verbs/package_segment.ts')).packageEnsemble(runDirs, options, io)
+}
+
 /** Packages another tool's ONNX file against reference scores. */
 export async function packageOnnx(options: PackageOnnxOptions, io: Io = quietIo()): Promise<PackageResult> {
   return (await import('./verbs/package_onnx.ts')).packageOnnx(options, io)
@@ -148,7 +166,7 @@ export async function verifyPackage(
   return (await import('./verbs/package_verify.ts')).verifyPackage(packageDir, options, io)
 }
 
-/** Scores image files and the images of folders. */
+/** Scores image files, or segments volumes, and those of folders. */
 export async function predict(
   packageDir: string,
   paths: readonly string[],
