@@ -215,5 +215,8 @@ test('more bad volumes than are allowed publish nothing', async () => {
     ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name })),
   )
   for (const name of ['a', 'b']) await writeFile(join(root, `imagesTr/${name}.nii.gz`), 'text')
-  await assert.rejects(prepared(root, { quarantined: 1 }), /2 cases could not be read; at most 1 may be[\s\S]*Nothing was published/)
+  await assert.rejects(
+    prepared(root, { quarantined: 1 }),
+    /2 cases could not be read; at most 1 may be[\s\S]*Nothing was published/,
+  )
 })
