@@ -1,6 +1,7 @@
 import { readSeries } from '../imaging/dicom/read_series.ts'
 import { writeSegmentation } from '../imaging/dicom/seg_write.ts'
 import { planSeries } from '../imaging/dicom/series.ts'
+import { ImageError } from '../imaging/image_error.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
 import type { Segmented } from './segment.ts'
 
@@ -24,6 +25,18 @@ export function dicomMask(
     created,
     newUid: randomUid,
   })
+}
+
+/** The same, or a warning for a series that a segmentation cannot refer to, and which has its mask as NIfTI only. */
+export function dicomMaskOrWarning(
+  ...of: Parameters<typeof dicomMask>
+): { bytes: Uint8Array; warning: null } | { bytes: null; warning: string } {
+  try {
+    return { bytes: dicomMask(...of), warning: null }
+  } catch (cause) {
+    if (!(cause instanceof ImageError)) throw cause
+    return { bytes: null, warning: `No DICOM segmentation was written: ${cause.reason}` }
+  }
 }
 
 /** A UID made of a random UUID. @see DICOM PS3.5, B.2 */

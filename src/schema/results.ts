@@ -171,6 +171,7 @@ export const PredictResult = z.strictObject({
         .string()
         .exactOptional()
         .describe('Of a segmentation of a DICOM series: the same mask as a DICOM Segmentation.'),
+      mask_dicom_base64: z.string().exactOptional().describe('From the server: that DICOM Segmentation.'),
       seconds: z.number(),
       warnings: z.array(z.string()),
     }),

@@ -13,7 +13,7 @@ import { Admission } from './admission.ts'
 import { batching } from './batching.ts'
 import { describeModels, isSegmenter } from './describe_models.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
-import { sendMaskFile, wantsMaskFile } from './mask_file.ts'
+import { acceptedMask, sendMaskFile } from './mask_file.ts'
 import { openapi } from './openapi.ts'
 import { pageFiles } from './page.ts'
 import { watchUpload } from './upload_watch.ts'
@@ -179,7 +179,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     request.note.model = name
     request.note.package_digest = served.digest
     const uploads = await readUploads(request, limitsOf(request))
-    const wantsFile = isSegmenter(served) && wantsMaskFile(request.headers.accept)
+    const wantsFile = isSegmenter(served) ? acceptedMask(request.headers.accept) : null
     const result = isSegmenter(served)
       ? await segmentVolumes(
           {
@@ -194,7 +194,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     request.note.inputs = result.predictions.map((p) => p.input_sha256)
     request.note.failed = result.failed.length
     if (result.predictions.length === 0) reply.code(422)
-    else if (wantsFile) return sendMaskFile(reply, result.predictions[0]!, served.digest)
+    else if (wantsFile !== null) return sendMaskFile(reply, wantsFile, result.predictions[0]!, served.digest)
     return result
   }
   async function scoreImages(uploads: readonly Upload[], served: ServedImages): Promise<PredictResult> {

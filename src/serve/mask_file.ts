@@ -1,31 +1,56 @@
 import type { FastifyReply } from 'fastify'
 import type { PredictResult } from '../schema/results.ts'
+import { HttpError } from './http_error.ts'
 
-/** What a caller may ask for to get a mask itself. */
-export const MASK_TYPES = ['application/gzip', 'application/x-gzip', 'application/octet-stream']
+/** Kinds of file that a mask is sent as. */
+export type MaskKind = 'nifti' | 'dicom'
 
-/** The Accept header asks for the mask as a file, not for JSON. */
-export function wantsMaskFile(accept: string | undefined): boolean {
-  const types = (accept ?? '').split(',').map((one) => one.split(';')[0]!.trim().toLowerCase())
-  return types.some((type) => MASK_TYPES.includes(type)) && !types.includes('application/json')
+const KINDS: Readonly<Record<string, MaskKind>> = {
+  'application/gzip': 'nifti',
+  'application/x-gzip': 'nifti',
+  'application/octet-stream': 'nifti',
+  'application/dicom': 'dicom',
 }
 
-/** One mask as the body, and what JSON would say of it in headers. */
+/** The first kind of mask file that an Accept header names; null where it names none, or JSON too. */
+export function acceptedMask(accept: string | undefined): MaskKind | null {
+  const types = (accept ?? '').split(',').map((one) => one.split(';')[0]!.trim().toLowerCase())
+  const named = types.find((type) => Object.hasOwn(KINDS, type))
+  return named === undefined || types.includes('application/json') ? null : KINDS[named]!
+}
+
+/**
+ * One mask as the body, and what JSON would say of it in headers.
+ *
+ * @throws {HttpError} 406 for DICOM of what was no DICOM series
+ */
 export function sendMaskFile(
   reply: FastifyReply,
-  { mask, mask_base64, input_sha256, volumes_ml, warnings }: PredictResult['predictions'][number],
+  kind: MaskKind,
+  prediction: PredictResult['predictions'][number],
   digest: string,
 ): FastifyReply {
+  const { input_sha256, volumes_ml, warnings } = prediction
+  const [name, bytes] =
+    kind === 'nifti'
+      ? [prediction.mask, prediction.mask_base64]
+      : [prediction.mask_dicom, prediction.mask_dicom_base64]
+  if (name === undefined || bytes === undefined)
+    throw new HttpError(
+      406,
+      'no_dicom_mask',
+      'A DICOM Segmentation has to refer to a DICOM series. Ask for application/gzip or application/json.',
+    )
   return reply
     .headers({
-      'content-disposition': `attachment; filename="${mask!.replace(/[^\w.-]/g, '_')}"`,
+      'content-disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"`,
       'x-package-digest': digest,
       'x-input-sha256': input_sha256,
       'x-volumes-ml': asciiJson(volumes_ml),
       'x-warnings': asciiJson(warnings),
     })
-    .type('application/gzip')
-    .send(Buffer.from(mask_base64!, 'base64'))
+    .type(kind === 'nifti' ? 'application/gzip' : 'application/dicom')
+    .send(Buffer.from(bytes, 'base64'))
 }
 
 /** Headers carry ASCII only. */

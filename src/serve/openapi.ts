@@ -30,10 +30,7 @@ export function openapi(
             },
           },
         ],
-        ...['image/*', 'application/octet-stream', 'application/gzip', 'application/zip'].map((type) => [
-          type,
-          BINARY,
-        ]),
+        ...BODY_TYPES.map((type) => [type, BINARY]),
       ]),
     },
     responses: {
@@ -43,11 +40,12 @@ export function openapi(
         content: {
           'application/json': { schema: { $ref: '#/components/schemas/PredictResult' } },
           'application/gzip': BINARY,
+          'application/dicom': BINARY,
         },
       },
       400: json('No file in the request, or several models named', 'ServeError'),
       404: json('No such model; those served are listed', 'ServeError'),
-      406: json('Several masks, and one file asked for', 'ServeError'),
+      406: json('One file asked for, and several masks; or DICOM of what is no DICOM series', 'ServeError'),
       408: json('The upload stalled, or took too long to arrive', 'ServeError'),
       413: json('Too large, or too many files', 'ServeError'),
       415: json('Another kind of body', 'ServeError'),
@@ -114,10 +112,12 @@ function aboutVolumes({ maxFiles, maxBodyBytes }: Limits): string {
     'A model of volumes takes a NIfTI file (.nii, .nii.gz), or a zip archive of the DICOM files of a series or of the ' +
     `NIfTI files of a case's channels (…_0000.nii.gz, …_0001.nii.gz), as the body or up to ${maxFiles} as file parts ` +
     `of a form; at most ${maxBodyBytes} bytes. Each prediction carries its mask on the grid of its own files, as ` +
-    '.nii.gz in `mask_base64`. With `Accept: application/gzip` the mask of a single case is the body itself.'
+    '.nii.gz in `mask_base64`, and of a DICOM series as a DICOM Segmentation in `mask_dicom_base64`. With ' +
+    '`Accept: application/gzip` or `application/dicom` the mask of a single case is the body itself.'
   )
 }
 
+const BODY_TYPES = ['image/*', 'application/octet-stream', 'application/gzip', 'application/zip']
 const BINARY = { schema: { type: 'string', format: 'binary' } }
 const VIEWS = {
   name: 'views',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { zipSync } from 'fflate'
+import { readSegmentation } from '../imaging/dicom/seg_read.ts'
 import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
@@ -168,7 +169,7 @@ test('files of one name, archives and volumes go together in a form', async () =
 })
 
 test('a DICOM series is one case, zipped or sent instance by instance, its name no path', async () => {
-  const { files } = obliqueSeries()
+  const { files, plan } = obliqueSeries()
   const { mask } = await volumes.segment(files)
   const expected = Buffer.from(await writeNifti(mask, { gzip: true }))
   const named = files.map((bytes, i) => [`${i}`, bytes] as const)
@@ -192,6 +193,14 @@ test('a DICOM series is one case, zipped or sent instance by instance, its name 
       assert.ok(Buffer.from(predictions[0]!.mask_base64!, 'base64').equals(expected))
       assert.doesNotMatch(response.body, /doe/)
     }
+    const headers = { 'content-type': 'application/zip', accept: 'application/dicom' }
+    const segmentation = await app.inject(post(zipped, headers))
+    assert.equal(segmentation.headers['content-type'], 'application/dicom')
+    assert.match(segmentation.headers['content-disposition'] as string, /"series_3\.seg\.dcm"/)
+    const read = await readSegmentation(segmentation.rawPayload, plan, { body: 2, tail: 5 })
+    assert.deepEqual(read.volume.data, mask.data)
+    const none = await app.inject(post(scan, { accept: 'application/dicom' }))
+    assert.deepEqual([none.statusCode, ServeError.parse(none.json()).code], [406, 'no_dicom_mask'])
     const gap = await app.inject(await form(named.filter((_, i) => i !== 2)))
     assert.equal(gap.statusCode, 422)
     assert.match(PredictResult.parse(gap.json()).failed[0]!.reason, /missing|uneven|gap|apart/i)

@@ -1,3 +1,4 @@
+import { dicomMaskOrWarning } from '../package/dicom_mask.ts'
 import type { LoadedSegmenter } from '../package/load_segmenter.ts'
 import { maskViews } from '../package/mask_views.ts'
 import { type SegmentedCase, segmentCase, type VolumeFiles } from '../package/segment_case.ts'
@@ -6,6 +7,7 @@ import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { HttpError } from './http_error.ts'
+import type { MaskKind } from './mask_file.ts'
 import type { UnzipLimits } from './unzip.ts'
 import type { Upload } from './uploads.ts'
 import { volumeUploads } from './volume_uploads.ts'
@@ -17,8 +19,8 @@ export type ServedSegmenter = Pick<
 
 export interface VolumeRequest {
   uploads: readonly Upload[]
-  /** The answer is to be one mask as a file. */
-  wantsFile: boolean
+  /** The answer is to be one mask as a file of this kind; null for JSON with all. */
+  wantsFile: MaskKind | null
   /** Drawings of each mask are wanted. */
   wantsViews: boolean
   /** Whoever asked has hung up. */
@@ -50,7 +52,7 @@ async function segmentAll(
   const { cases, failed } = isGone()
     ? { cases: [], failed: [] }
     : await volumeUploads(uploads, served.model.preprocess.channels, zip)
-  if (cases.length > 1 && wantsFile)
+  if (cases.length > 1 && wantsFile !== null)
     throw new HttpError(
       406,
       'several_masks',
@@ -61,17 +63,32 @@ async function segmentAll(
     if (isGone()) break
     const made = await segmentOne(one, served, caseBytes)
     if ('reason' in made) result.failed.push(made)
-    else
-      result.predictions.push({
-        ...made.prediction,
-        mask: `${one.case_id}.nii.gz`,
-        mask_base64: base64(made.nifti),
-        ...(wantsViews && {
-          views_png_base64: base64(await maskViews(made.segmented, served.model.task.structures)),
-        }),
-      })
+    else result.predictions.push(await answerOf(one, made, served, wantsViews))
   }
   return result
+}
+
+async function answerOf(
+  { case_id, files }: VolumeFiles,
+  { prediction, segmented, nifti }: SegmentedCase,
+  served: ServedSegmenter,
+  wantsViews: boolean,
+): Promise<PredictResult['predictions'][number]> {
+  const dicom =
+    segmented.stored.format === 'dicom' ? dicomMaskOrWarning(files, segmented, served, new Date()) : null
+  return {
+    ...prediction,
+    warnings: [...prediction.warnings, ...(dicom?.warning ? [dicom.warning] : [])],
+    mask: `${case_id}.nii.gz`,
+    mask_base64: base64(nifti),
+    ...(dicom?.bytes && {
+      mask_dicom: `${case_id}.seg.dcm`,
+      mask_dicom_base64: base64(dicom.bytes),
+    }),
+    ...(wantsViews && {
+      views_png_base64: base64(await maskViews(segmented, served.model.task.structures)),
+    }),
+  }
 }
 
 async function segmentOne(

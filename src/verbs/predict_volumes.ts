@@ -1,6 +1,5 @@
 import { join } from 'node:path'
-import { ImageError } from '../imaging/image_error.ts'
-import { dicomMask } from '../package/dicom_mask.ts'
+import { dicomMaskOrWarning } from '../package/dicom_mask.ts'
 import type { LoadedSegmenter } from '../package/load_segmenter.ts'
 import { type SegmentedCase, segmentCase } from '../package/segment_case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
@@ -73,15 +72,11 @@ async function withDicomMask(
   files: readonly Uint8Array[],
   { segmented }: SegmentedCase,
 ): Promise<SegmentedCase['prediction']> {
+  const { bytes, warning } = dicomMaskOrWarning(files, segmented, loaded, new Date())
+  if (bytes === null) return { ...prediction, warnings: [...prediction.warnings, warning] }
   const mask_dicom = prediction.mask.replace(/\.nii\.gz$/, '.seg.dcm')
-  try {
-    await writeAtomic(mask_dicom, dicomMask(files, segmented, loaded, new Date()))
-    return { ...prediction, mask_dicom }
-  } catch (cause) {
-    if (!(cause instanceof ImageError)) throw cause
-    const warning = `No DICOM segmentation was written: ${cause.reason}`
-    return { ...prediction, warnings: [...prediction.warnings, warning] }
-  }
+  await writeAtomic(mask_dicom, bytes)
+  return { ...prediction, mask_dicom }
 }
 
 function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter): string {
