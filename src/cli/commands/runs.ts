@@ -80,7 +80,7 @@ function showText(run: RunsShowResult): string {
           ...names.map((name) => metric(v.metrics[name])),
           v.step === run.best?.step ? 'best' : '',
         ]),
-      )}\n${AT_A_HALF}`,
+      )}${atAHalf(names)}`,
     )
   if (total > 0)
     parts.push(
@@ -97,9 +97,11 @@ function showText(run: RunsShowResult): string {
   return parts.join('\n')
 }
 
-/** Below the metrics of training, which know no operating point. */
-const AT_A_HALF =
-  'balanced_accuracy, f1_mean and accuracy are at a score of 0.5 (exclusive classes: the highest score).'
+/** Below the metrics of training that would need an operating point, where there are any: it knows none. */
+const atAHalf = (metrics: readonly string[]) =>
+  ['balanced_accuracy', 'f1_mean', 'accuracy'].some((name) => metrics.includes(name))
+    ? '\nbalanced_accuracy, f1_mean and accuracy are at a score of 0.5 (exclusive classes: the highest score).'
+    : ''
 
 function logsCommand(): Command {
   return command<RunsLogsResult, { rank?: number; tail?: number }>({
@@ -164,7 +166,7 @@ function compareCommand(): Command {
           ...Object.entries(config).map(([key, values]) => [key, ...values.map((v) => short(value(key, v)))]),
         ],
       )
-      return `${rows}\n${AT_A_HALF}`
+      return `${rows}${atAHalf(Object.keys(metrics))}`
     },
   })
 }
