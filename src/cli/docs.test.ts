@@ -79,6 +79,13 @@ test('docs/cli.md says what evaluate prints of masks', () => {
   )
 })
 
+test('docs/cli.md names every key of predictions: under predict, and what only the server adds under volumes', () => {
+  const added = documentedKeys(section('Volumes over HTTP'))
+  const known = Object.keys(results.PredictResult.shape.predictions.element.shape)
+  for (const key of known) assert.ok(added.includes(key) || section('predict').includes(`\`${key}\``), key)
+  for (const key of added) assert.ok(known.includes(key), key)
+})
+
 test('docs/cli.md has no section for a verb that does not exist', () => {
   const titles = [...text.matchAll(/^#{2,3} ([a-z ]+)$/gm)].map((m) => m[1]!)
   const known = [...Object.keys(commands), ...Object.keys(printed)]
