@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse as parseYaml } from 'yaml'
-import { DataConfig, LabelColumns, Split } from '../schema/data.ts'
-import { parse } from '../schema/parse.ts'
+import { z } from 'zod'
+import { DataConfig, LabelColumns, Source, Split } from '../schema/data.ts'
+import { parse, parseRecipe } from '../schema/parse.ts'
+import { Recipe } from '../schema/recipe.ts'
+import { Task } from '../schema/task.ts'
 
 const guide = readFileSync(fileURLToPath(new URL('../../docs/guides/data.md', import.meta.url)), 'utf8')
 
@@ -12,6 +15,37 @@ test('the recipes of docs/guides/data.md are valid', () => {
   const blocks = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!)
   assert.equal(blocks.length, 2)
   for (const block of blocks) parse(DataConfig, parseYaml(block).data, block)
+})
+
+test('the recipe and the task of docs/guides/volumes.md are valid, and its layouts are sources', () => {
+  const volumes = readFileSync(
+    fileURLToPath(new URL('../../docs/guides/volumes.md', import.meta.url)),
+    'utf8',
+  )
+  const [recipe, task] = [...volumes.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!)
+  const { prepare } = parseRecipe(parseYaml(recipe!), 'the recipe of the guide')
+  assert.equal(prepare.kind, 'volume')
+  parse(Task, parseYaml(task!).task, 'the task of the guide')
+  const sources = [...volumes.matchAll(/`source: (\{[^`]*\}|\w+)`/g)].map((match) => parseYaml(match[1]!))
+  assert.ok(sources.length >= 4)
+  for (const source of sources)
+    parse(Source, typeof source === 'string' ? { kind: source } : source, 'a source of the guide')
+})
+
+test('the keys of a recipe that docs/guides/volumes.md explains exist', () => {
+  const volumes = readFileSync(
+    fileURLToPath(new URL('../../docs/guides/volumes.md', import.meta.url)),
+    'utf8',
+  )
+  const rows = volumes
+    .split('\n')
+    .filter((line) => /^\| `(prepare|task|model|augment|train|evaluate)\./.test(line))
+  const keys = rows.flatMap((row) =>
+    [...row.split('|')[1]!.matchAll(/`([\w.]+)`/g)].map((match) => match[1]!),
+  )
+  assert.ok(keys.length >= 12)
+  const schema = JSON.stringify(Object.values(z.toJSONSchema(Recipe, { io: 'input' })))
+  for (const key of keys) assert.ok(schema.includes(`"${key.split('.').at(-1)}":`), key)
 })
 
 test('so are its forms of labels and splits', () => {
