@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import type { PrivateFolder } from '../sources/private_folder.ts'
 
 /** Where a shard set is made and where it ends up. */
 export interface SetPlace {
@@ -29,4 +30,12 @@ export function setPlace(
     staging: join(parent, `.staging-${name}`),
     locks: join(parent, `.locks-${name}`),
   }
+}
+
+/** Where what tells who the cases of a place are is kept, beside its sets. */
+export function privateFolder(
+  options: { out?: string | undefined; prepared?: string | undefined },
+  { mayWrite }: { mayWrite: boolean },
+): PrivateFolder {
+  return { path: join(setPlace(options, '').parent, 'private'), mayWrite }
 }

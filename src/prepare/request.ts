@@ -1,11 +1,10 @@
-import { join } from 'node:path'
 import type { Case } from '../schema/case.ts'
 import { isDeidentified } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PrepareConfig, Recipe } from '../schema/recipe.ts'
 import type { Quarantined } from '../schema/shard_set.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
-import { setPlace } from './place.ts'
+import { privateFolder } from './place.ts'
 import { orderCases } from './shard_layout.ts'
 
 /** What a recipe asks to be prepared. */
@@ -22,8 +21,6 @@ export interface PrepareRequest {
   source: SourceData
   /** Nothing that is written or shown outside of `private/` may name a file. */
   deidentified: boolean
-  /** Structures of DICOM masks by their names; null: by their own numbers. */
-  maskLabels: Readonly<Record<string, number>> | null
 }
 
 export interface ReadOptions {
@@ -49,10 +46,7 @@ export async function readRequest(
   const source = await readSource(recipe.data, recipe.task, root, signal, {
     mayGenerate: options.mayGenerate,
     isOfVolumes: recipe.prepare.kind === 'volume',
-    privateFolder: {
-      path: join(setPlace(options, '').parent, 'private'),
-      mayWrite: options.mayRemember ?? false,
-    },
+    privateFolder: privateFolder(options, { mayWrite: options.mayRemember ?? false }),
   })
   const cases = orderCases(source.cases)
   for (const [i, { case_id, images }] of cases.entries()) {
@@ -75,7 +69,6 @@ export async function readRequest(
     maxQuarantined,
     source,
     deidentified: isDeidentified(recipe.data),
-    maskLabels: (recipe.task.kind === 'segment' && recipe.task.labels) || null,
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Attributes, Case, Labels } from '../schema/case.ts'
 import { type DicomSource, isDeidentified } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
-import { labelNames, type Task } from '../schema/task.ts'
+import { labelNames, structuresOf, type Task } from '../schema/task.ts'
 import { burnedInReason } from './burned_in.ts'
 import type { DicomHeader } from './dicom_header.ts'
 import { DicomLabels } from './dicom_labels.ts'
@@ -234,12 +234,13 @@ const isMask = ({ modality }: DicomHeader) => modality === 'SEG' || modality ===
 
 function volumeFacts(units: readonly Unit[], task: Task): NonNullable<SourceData['volumes']> {
   const modality = units[0]?.files[0]?.header.modality ?? ''
-  const values = task.kind === 'segment' && task.labels !== undefined ? Object.entries(task.labels) : []
+  const structures = task.kind === 'segment' ? structuresOf(task) : []
+  const values = structures.flatMap(({ name, values }) =>
+    values.map((value): [number, string] => [value, values.length === 1 ? name : `segment ${value}`]),
+  )
   return {
     modalities: [modality === 'MR' ? 'MRI' : modality],
-    maskValues: new Map([
-      [0, 'background'],
-      ...values.map(([name, value]): [number, string] => [value, name]),
-    ]),
+    maskValues: new Map([[0, 'background'], ...values]),
+    ...(task.kind === 'segment' && task.labels !== undefined ? { maskNames: task.labels } : {}),
   }
 }

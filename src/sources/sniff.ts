@@ -11,6 +11,7 @@ import { walkFolder } from './folder_walk.ts'
 import { unreadFormat } from './image_files.ts'
 import { readSource, type SourceData } from './read.ts'
 import { sniffClassFolders } from './sniff_class_folders.ts'
+import { sniffDicom } from './sniff_dicom.ts'
 import { type Draft, RANDOM_SPLIT } from './sniff_draft.ts'
 import { type ImagesLook, lookAtImages } from './sniff_images.ts'
 import { isMhist, sniffChestXray14, sniffMhist } from './sniff_layouts.ts'
@@ -39,9 +40,10 @@ export async function sniff(path: string): Promise<Sniffed> {
   const images = data.cases.map((c) => c.images[0]!)
   const look = await lookAtImages(draft.root, images)
   if (look === null && images.some(unreadFormat)) throw new UserError(noImages(draft.root, images))
+  if (look !== null && data.deidentified) look.unreadable_files = []
   if (look === null)
     throw new UserError(
-      `None of the images could be read, e.g. ${firstFew(images, 3)}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF, WebP or DICOM.`,
+      `None of the images could be read${data.deidentified ? '' : `, e.g. ${firstFew(images, 3)}`}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF, WebP or DICOM.`,
     )
   const patients = new Set(data.cases.map((c) => c.patient_id)).size
   if (patients < 20)
@@ -120,6 +122,8 @@ async function sniffFolder(folder: string): Promise<Draft> {
   const contents = await walkFolder(folder)
   const { draft, failure } = await sniffTables(folder, contents)
   if (draft) return draft
+  const dicom = contents.images.length === 0 ? await sniffDicom(folder, contents) : null
+  if (dicom !== null) return dicom
   try {
     if (contents.images.length === 0) throw new UserError(noImages(folder, contents.others))
     const classes = sniffClassFolders(folder, contents)

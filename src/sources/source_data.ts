@@ -53,6 +53,8 @@ export interface VolumeFacts {
   modalities: string[]
   /** Values that its masks may hold, background included → their names. */
   maskValues: ReadonlyMap<number, string>
+  /** Of DICOM masks: names of their structures → value; absent: by their own numbers. */
+  maskNames?: Readonly<Record<string, number>>
   /** Of files that are still to be made, where they will lie: one a case. */
   planned?: { grid: Grid; channels: number }[]
 }

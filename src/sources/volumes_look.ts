@@ -2,12 +2,14 @@ import { join } from 'node:path'
 import { determinant, voxelSizes } from '../imaging/geometry/affine.ts'
 import { axcodes, orientedGrid } from '../imaging/geometry/orientation.ts'
 import { checkMaskGrid } from '../imaging/mask_grid.ts'
-import { readVolume, readVolumeHeader } from '../imaging/read_volume.ts'
+import { readVolumeHeader } from '../imaging/read_volume.ts'
 import type { Triple } from '../imaging/volume.ts'
 import type { Case } from '../schema/case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Structure } from '../schema/task.ts'
-import { readBytes, readStart, stampFile } from '../storage/local.ts'
+import { readStart, stampFile } from '../storage/local.ts'
+import { readCaseMask } from './case_mask.ts'
+import { seriesGrid } from './series_headers.ts'
 import { count, firstFew, type VolumeFacts } from './source_data.ts'
 
 /** Lowest, middle and highest along each axis, after turning to RAS: [z, y, x]. */
@@ -47,7 +49,7 @@ export async function lookAtVolumes(
   root: string,
   cases: readonly Case[],
   structures: readonly Structure[],
-  { modalities, maskValues }: VolumeFacts,
+  { modalities, maskValues, maskNames }: VolumeFacts,
   signal?: AbortSignal,
 ): Promise<{ look: VolumesLook | null; cases: Case[]; warnings: string[] }> {
   const seen: Seen[] = []
@@ -69,7 +71,8 @@ export async function lookAtVolumes(
         continue
       }
       bytes += size
-      const { volume: mask } = await readVolume([await readBytes(join(root, one.mask))])
+      const paths = one.images.map((path) => join(root, path))
+      const mask = await readCaseMask(paths, join(root, one.mask), maskNames ?? null)
       const note = checkMaskGrid(mask, grid)
       if (note !== null) alarms.push(`${one.case_id}: ${note}`)
       const counts = countValues(mask.data)
@@ -119,6 +122,8 @@ export async function lookAtVolumes(
 type Seen = Awaited<ReturnType<typeof readVolumeHeader>>
 
 async function headerOf({ images }: Case, root: string): Promise<Seen> {
+  const series = await seriesGrid(images.map((path) => join(root, path)))
+  if (series !== null) return { ...series, channels: 1 }
   const headers = []
   for (const path of images)
     headers.push(await readVolumeHeader(await readStart(join(root, path), HEADER_BYTES)))

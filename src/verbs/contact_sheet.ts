@@ -11,6 +11,7 @@ import { UserError } from '../schema/errors.ts'
 import { ImagePrepare } from '../schema/recipe.ts'
 import type { InspectResult } from '../schema/results.ts'
 import type { Structure } from '../schema/task.ts'
+import { maskNames, readCaseMask } from '../sources/case_mask.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
 import { largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
@@ -101,12 +102,11 @@ export async function imageTiles(root: string, shown: readonly Case[]): Promise<
  */
 export function volumeTiles(root: string, structures: readonly Structure[]): Tile {
   const structureOf = new Map(structures.map(({ name, values }) => [name, new Set(values)]))
-  const load = async (paths: readonly string[]) =>
-    (await readVolume(await Promise.all(paths.map((path) => readBytes(join(root, path)))))).volume
   return async (one, label) => {
     try {
-      const image = reorient(await load(one.images), 'LPS')
-      const mask = reorient(await load([one.mask!]), 'LPS')
+      const paths = one.images.map((path) => join(root, path))
+      const image = reorient((await readVolume(await Promise.all(paths.map(readBytes)))).volume, 'LPS')
+      const mask = reorient(await readCaseMask(paths, join(root, one.mask!), maskNames(structures)), 'LPS')
       const axis = sliceAxis(image.shape, voxelSizes(image.affine))
       const values = label === null ? null : structureOf.get(label)!
       const index = largestSlice([mask], axis, (value) => values?.has(value) ?? true)

@@ -4,10 +4,13 @@ import { preprocess } from '../imaging/preprocess.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
 import { readManifest } from '../package/read.ts'
+import { privateFolder } from '../prepare/place.ts'
 import { assignSplit } from '../prepare/split.ts'
 import type { Case, SplitPart } from '../schema/case.ts'
+import { mayShowPixels } from '../schema/data.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Prediction } from '../schema/prediction.ts'
+import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
 import { readBytes, sha256File, stampFile } from '../storage/local.ts'
@@ -37,11 +40,15 @@ export async function evaluatePackage(
     if (task.kind !== 'classify')
       throw new UserError(`The package ${model.name} scores images; the recipe's task is ${task.kind}.`)
     const labels = sharedLabels(loaded, task.labels, task.exclusive)
-    const source = await readSource(recipe.data, recipe.task, root, io.signal)
+    const source = await readSource(recipe.data, recipe.task, root, io.signal, {
+      privateFolder: privateFolder({}, { mayWrite: true }),
+    })
     const cases = casesOf(source, data, options.split)
     const { predictions, failed, hashes } = await predictCases(cases, root, loaded, io)
     if (predictions.length === 0)
-      throw new UserError(`None of the ${count(cases.length, 'case')} could be scored: ${failed[0]!.reason}`)
+      throw new UserError(
+        `None of the ${count(cases.length, 'case')} could be scored: ${source.deidentified ? withoutIdentifiers(failed[0]!.reason, [root]) : failed[0]!.reason}`,
+      )
     const isFixed = model.task.exclusive || labels.some((label) => model.operating_points[label])
     const warnings = [
       ...loaded.warnings,
@@ -65,9 +72,11 @@ export async function evaluatePackage(
       warnings,
     })
     const files = new Map(cases.map((one) => [one.case_id, join(root, one.images[0]!)]))
-    const images = await reportImages(predictions, evaluation, async (case_id) =>
-      preprocess(await readBytes(files.get(case_id)!), model.preprocess),
-    )
+    const images = mayShowPixels(recipe.data)
+      ? await reportImages(predictions, evaluation, async (case_id) =>
+          preprocess(await readBytes(files.get(case_id)!), model.preprocess),
+        )
+      : []
     return {
       evaluation,
       report: {

@@ -5,6 +5,7 @@ import { RUN_FILES } from '../runs/folder.ts'
 import { type ImageRun, imageRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
+import { mayShowPixels } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
@@ -76,8 +77,10 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
       ...onVal.warnings.slice(known.length),
     ],
   }
-  const load = await shardImages(run.config.data.shard_set, run.config.data.set_id)
-  if (load === null) io.log(`The shard set ${run.config.data.shard_set} is gone: the report shows no images.`)
+  const mayShow = mayShowPixels(recipe.data)
+  const load = mayShow ? await shardImages(run.config.data.shard_set, run.config.data.set_id) : null
+  if (mayShow && load === null)
+    io.log(`The shard set ${run.config.data.shard_set} is gone: the report shows no images.`)
   async function evaluatedOn(predictions: readonly Prediction[], evaluation: Evaluation): Promise<Evaluated> {
     const suffix = evaluation.split === 'val' ? '' : `-${evaluation.split}`
     return {

@@ -4,11 +4,15 @@ import { measureMasks } from '../evaluate/measure_masks.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
+import { privateFolder } from '../prepare/place.ts'
 import { renderSegmentReport } from '../report/segment_report.ts'
 import type { Case } from '../schema/case.ts'
+import { mayShowPixels } from '../schema/data.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import { structuresOf } from '../schema/task.ts'
+import { readCaseMask } from '../sources/case_mask.ts'
+import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
@@ -46,17 +50,23 @@ export async function evaluateSegmentPackage(
         `The package ${model.name} segments volumes; the recipe's task is ${recipe.task.kind}.`,
       )
     const shared = sharedStructures(model.task.structures, structuresOf(recipe.task))
-    const source = await readSource(recipe.data, recipe.task, root, io.signal)
+    const source = await readSource(recipe.data, recipe.task, root, io.signal, {
+      privateFolder: privateFolder({}, { mayWrite: true }),
+    })
     const cases = casesOf(source, data, options.split)
     const config = { ...recipe.evaluate, ...(options.subgroups && { subgroups: options.subgroups }) }
     return await withTemporaryFolder(async (folder) => {
       const { measured, masks, failed, numUnlisted } = await measureAll(
-        { cases, root, loaded, shared, folder, tolerance_mm: config.surface_tolerance_mm },
+        {
+          ...{ cases, root, loaded, shared, folder },
+          maskNames: source.volumes?.maskNames ?? null,
+          tolerance_mm: config.surface_tolerance_mm,
+        },
         io,
       )
       if (measured.length === 0)
         throw new UserError(
-          `None of the ${count(cases.length, 'case')} could be measured: ${failed[0]!.reason}`,
+          `None of the ${count(cases.length, 'case')} could be measured: ${source.deidentified ? withoutIdentifiers(failed[0]!.reason, [root]) : failed[0]!.reason}`,
         )
       const evaluation: SegmentEvaluation = {
         ...evaluateSegments(measured, {
@@ -83,7 +93,13 @@ export async function evaluateSegmentPackage(
       if (options.out !== undefined) {
         const synthetic = source.synthetic || model.synthetic || isSynthetic(recipe, cases)
         const about = { title: `${model.name} on ${recipe.name}`, synthetic }
-        await writeReport(options.out, evaluation, about, { cases, root, masks }, io)
+        await writeReport(
+          options.out,
+          evaluation,
+          about,
+          { cases, root, masks, mayShow: mayShowPixels(recipe.data) },
+          io,
+        )
       }
       return evaluation
     })
@@ -97,6 +113,8 @@ interface Measuring {
   root: string
   loaded: LoadedSegmenter
   shared: SharedStructures
+  /** Of the data's DICOM masks; null: their own numbers. */
+  maskNames: Readonly<Record<string, number>> | null
   /** For translated masks, which the report draws. */
   folder: string
   tolerance_mm: number
@@ -112,7 +130,7 @@ interface Measured {
 }
 
 async function measureAll(
-  { cases, root, loaded, shared, folder, tolerance_mm }: Measuring,
+  { cases, root, loaded, shared, maskNames, folder, tolerance_mm }: Measuring,
   io: Io,
 ): Promise<Measured> {
   const found: Measured = { measured: [], masks: new Map(), failed: [], numUnlisted: 0 }
@@ -122,7 +140,12 @@ async function measureAll(
       throw new StoppedError('Stopped; nothing was written. The same command starts over.')
     const { case_id, patient_id, attributes } = one
     try {
-      const { prediction, reference, isUnlisted } = await translatedMasks(one, root, loaded, shared)
+      const { prediction, reference, isUnlisted } = await translatedMasks(one, {
+        root,
+        loaded,
+        shared,
+        maskNames,
+      })
       const { per_label } = measureMasks(maskPairOf({ prediction, reference }), shared.labels, tolerance_mm)
       const name = maskFileName(case_id, names)
       const files = { prediction: join(folder, `p-${name}`), reference: join(folder, `r-${name}`) }
@@ -143,14 +166,16 @@ async function measureAll(
 /** @throws {UserError} when a file cannot be read, or the reference lies on another grid than the images */
 async function translatedMasks(
   { images, mask }: Case,
-  root: string,
-  loaded: LoadedSegmenter,
-  shared: SharedStructures,
+  { root, loaded, shared, maskNames }: Pick<Measuring, 'root' | 'loaded' | 'shared' | 'maskNames'>,
 ): Promise<MaskVolumes & { isUnlisted: boolean }> {
   if (mask === undefined) throw new UserError('It has no reference mask.')
   const files = await Promise.all(images.map((path) => readBytes(join(root, path))))
   const { mask: prediction } = await loaded.segment(files)
-  const { volume: reference } = await readVolume([await readBytes(join(root, mask))])
+  const reference = await readCaseMask(
+    images.map((path) => join(root, path)),
+    join(root, mask),
+    maskNames,
+  )
   requireSameGrid(prediction, reference)
   const data = shared.ofData(reference.data)
   return {
@@ -190,13 +215,20 @@ async function writeReport(
   out: string,
   evaluation: SegmentEvaluation,
   about: { title: string; synthetic: boolean },
-  { cases, root, masks }: Pick<Measured, 'masks'> & Pick<Measuring, 'cases' | 'root'>,
+  {
+    cases,
+    root,
+    masks,
+    mayShow,
+  }: Pick<Measured, 'masks'> & Pick<Measuring, 'cases' | 'root'> & { mayShow: boolean },
   io: Io,
 ): Promise<void> {
   const byId = new Map(cases.map((one) => [one.case_id, one]))
   const { figures, warnings } = await segmentFigures(evaluation, async (case_id) => {
+    const drawn = await readMaskVolumes(masks.get(case_id)!)
+    if (!mayShow) return { ...drawn, image: null }
     const files = await Promise.all(byId.get(case_id)!.images.map((path) => readBytes(join(root, path))))
-    return { ...(await readMaskVolumes(masks.get(case_id)!)), image: (await readVolume(files)).volume }
+    return { ...drawn, image: (await readVolume(files)).volume }
   })
   await writeAtomic(join(out, 'evaluation.json'), `${JSON.stringify(evaluation, null, 2)}\n`)
   await writeAtomic(

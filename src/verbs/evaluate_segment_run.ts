@@ -9,6 +9,7 @@ import { RUN_FILES } from '../runs/folder.ts'
 import type { SegmentRun } from '../runs/kinds.ts'
 import { isFinished } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
+import { mayShowPixels } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { type MaskInference, SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { SegmentPrediction } from '../schema/prediction.ts'
@@ -90,7 +91,8 @@ export async function evaluateSegmentRun(
     }
     SegmentEvaluation.parse(evaluation)
     const synthetic = isSynthetic(recipe, cases)
-    await writeInto(options.out ?? run.dir, { part, evaluation, run, cases, masks, synthetic }, io)
+    const mayShow = mayShowPixels(recipe.data)
+    await writeInto(options.out ?? run.dir, { part, evaluation, run, cases, masks, synthetic, mayShow }, io)
     return evaluation
   })
 }
@@ -155,15 +157,21 @@ async function writeInto(
     cases: readonly PredictedCase[]
     masks: (one: PredictedCase) => Promise<Mask>
     synthetic: boolean
+    /** Images, not only masks. */
+    mayShow: boolean
   },
   io: Io,
 ): Promise<void> {
-  const { part, evaluation, run, cases, masks, synthetic } = made
+  const { part, evaluation, run, cases, masks, synthetic, mayShow } = made
   const suffix = part === 'val' ? '' : `-${part}`
   const byId = new Map(cases.map((one) => [one.case_id, one]))
   const { figures, warnings } = await segmentFigures(evaluation, async (case_id) => {
     const one = byId.get(case_id)!
-    return { prediction: await masks(one), reference: await one.reference(), image: await one.image() }
+    return {
+      prediction: await masks(one),
+      reference: await one.reference(),
+      image: mayShow ? await one.image() : null,
+    }
   })
   const report = renderSegmentReport({
     evaluation,

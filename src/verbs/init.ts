@@ -144,7 +144,7 @@ function describePixels({ look }: Sniffed): string {
   const kind = look.is_stained ? 'RGB, coloured like stained tissue' : colourText(look)
   return (
     `${look.formats.join(' and ').toUpperCase()}, ${look.bits}-bit ${kind}, ${span(look.height)} rows by ${span(look.width)} columns` +
-    ` (${look.sampled} images sampled${look.unreadable > 0 ? `; ${look.unreadable} more unreadable: ${firstFew(look.unreadable_files)}` : ''})`
+    ` (${look.sampled} images sampled${look.unreadable > 0 ? `; ${look.unreadable} more unreadable${look.unreadable_files.length > 0 ? `: ${firstFew(look.unreadable_files)}` : ''}` : ''})`
   )
 }
 

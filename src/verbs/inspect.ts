@@ -6,10 +6,11 @@ import { setPlace } from '../prepare/place.ts'
 import { readRequest } from '../prepare/request.ts'
 import { hashUnknown, lookAll, SourceHashes } from '../prepare/source_hashes.ts'
 import type { Case } from '../schema/case.ts'
-import { DataConfig } from '../schema/data.ts'
+import { DataConfig, mayShowPixels } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { InspectResult } from '../schema/results.ts'
 import { type SegmentTask, type Structure, structuresOf, Task } from '../schema/task.ts'
+import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
@@ -44,9 +45,11 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
   const isRecipe = /\.ya?ml$/i.test(target)
   if (!isRecipe && (options.set?.length ?? 0) > 0)
     throw new UserError('--set changes a recipe; name one instead of a folder or table.')
-  const { root, data, look, volumes, splitOf, pixels } = isRecipe
-    ? await viewRecipe(target, options, io)
-    : await viewFiles(target, io)
+  const view = isRecipe ? await viewRecipe(target, options, io) : await viewFiles(target, io)
+  const { root, data, volumes, splitOf, pixels } = view
+  const look = view.look !== null && data.deidentified ? { ...view.look, unreadable_files: [] } : view.look
+  const { mayShow } = view
+  if (options.contactSheet !== undefined && !mayShow) throw new UserError(NO_PREVIEWS)
   const { hashes, note } = await knownHashes(root, data.cases, options, io)
   const split = splitOf(hashes)
   const found = inspectCases(data.cases, data.labels, hashes, split)
@@ -71,15 +74,21 @@ export async function inspect(target: string, options: InspectOptions, io: Io): 
     ...found,
     images: look === null ? null : imagesOf(look),
     volumes: volumes?.look ?? null,
-    skipped: data.skipped,
+    skipped: data.skipped.map(({ file, reason }) => ({ file, reason })),
     synthetic: data.synthetic,
     contact_sheet: contactSheet,
   }
 }
 
+const NO_PREVIEWS =
+  'A contact sheet shows pixels of de-identified cases, which is not done unless the recipe says so.\n' +
+  '  do: look at them yourself for names in the images, then write data.previews: true.'
+
 interface View {
   root: string
   data: SourceData
+  /** Whether images may be drawn. */
+  mayShow: boolean
   /** Of images; null where none can be read. */
   look: ImagesLook | null
   /** Of volumes; null for images. */
@@ -91,7 +100,7 @@ interface View {
 
 async function viewRecipe(path: string, options: InspectOptions, io: Io): Promise<View> {
   const { recipe, root } = await loadRecipe(path, options.set ?? [])
-  const request = await readRequest(recipe, root, io.signal)
+  const request = await readRequest(recipe, root, io.signal, { prepared: options.prepared })
   const place = setPlace({ prepared: options.prepared }, '')
   const hashes = await SourceHashes.open(place.parent)
   const set = await findSet(request, place, hashes, io.signal, { mayRead: false })
@@ -102,6 +111,7 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   return {
     root,
     data: volumes?.data ?? data,
+    mayShow: mayShowPixels(recipe.data),
     look:
       volumes === null
         ? await lookAtImages(
@@ -126,7 +136,8 @@ async function viewVolumes(data: SourceData, task: SegmentTask, root: string, io
     data.volumes!,
     io.signal,
   )
-  return { look, structures, data: { ...data, cases, warnings: [...data.warnings, ...warnings] } }
+  const shown = data.deidentified ? warnings.map((one) => withoutIdentifiers(one, [root])) : warnings
+  return { look, structures, data: { ...data, cases, warnings: [...data.warnings, ...shown] } }
 }
 
 async function viewFiles(path: string, io: Io): Promise<View> {
@@ -140,6 +151,7 @@ async function viewFiles(path: string, io: Io): Promise<View> {
   return {
     root: sniffed.root,
     data,
+    mayShow: !data.deidentified,
     look: sniffed.look,
     volumes: null,
     splitOf: (known) => inspectGivenSplit(data.cases, kind, known),
@@ -153,6 +165,7 @@ function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVo
   return {
     root,
     data,
+    mayShow: !data.deidentified,
     look: null,
     volumes: { look, structures: structuresOf(task) },
     splitOf: (known) => inspectGivenSplit(data.cases, 'official', known),
@@ -199,7 +212,7 @@ function pixelWarnings(look: ImagesLook, pixels: View['pixels']): string[] {
   const warnings: string[] = []
   if (look.unreadable > 0)
     warnings.push(
-      `${look.unreadable} of ${look.unreadable + look.sampled} sampled images cannot be read: ${firstFew(look.unreadable_files)}.`,
+      `${look.unreadable} of ${look.unreadable + look.sampled} sampled images cannot be read${look.unreadable_files.length > 0 ? `: ${firstFew(look.unreadable_files)}` : ''}.`,
     )
   const { height, width } = look
   if (height.min !== height.max || width.min !== width.max)

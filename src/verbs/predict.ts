@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { isDicom } from '../imaging/dicom/signature.ts'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
 import { type InputFile, predictFiles } from '../package/predict_files.ts'
@@ -9,7 +10,8 @@ import { StoppedError, UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { GARBLED, isGarbled, walkFolder } from '../sources/folder_walk.ts'
 import { csvText } from '../storage/csv.ts'
-import { explain, writeAtomic } from '../storage/local.ts'
+import { inParallel } from '../storage/in_parallel.ts'
+import { explain, readStart, writeAtomic } from '../storage/local.ts'
 import type { Io } from './io.ts'
 
 export interface PredictOptions extends LoadOptions {
@@ -83,7 +85,7 @@ async function predictMasks(
 }
 
 /**
- * Files as named; of folders every image by its extension, hidden ones left out.
+ * Files as named; of folders every image by its extension and every DICOM file by its first bytes, hidden ones left out.
  *
  * @throws {UserError} when no path names anything, or no image is found
  */
@@ -96,19 +98,35 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
     })
     // What is not there fails when it is read, and is listed with the reason.
     if (!info?.isDirectory()) {
-      files.push(inputFile(path, withoutExtension(path)))
+      files.push(inputFile(path, caseIdOf(path)))
       continue
     }
-    const { images, unreadable } = await walkFolder(path)
+    const { images, others, unreadable } = await walkFolder(path)
+    const dicom = await dicomAmong(path, others)
     const lost = unreadable.map(({ file }) => file).filter((name) => isImageName(name) || isGarbled(name))
-    for (const name of [...images, ...lost].sort())
-      files.push(inputFile(join(path, name), withoutExtension(name)))
+    for (const name of [...images, ...dicom, ...lost].sort())
+      files.push(inputFile(join(path, name), caseIdOf(name)))
   }
   if (files.length > 0 && files.length === missing.length) throw missing[0]
   if (files.length > 0) return withDistinctIds(files)
   throw new UserError(
-    `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif or .webp files.`,
+    `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif, .webp or DICOM files.`,
   )
+}
+
+const caseIdOf = (path: string) => withoutExtension(path).replace(/(?<=[^/])\.dcm$/i, '')
+
+/** DICOM files may have any name: those of media have no extension. A directory of such a medium is no image. */
+async function dicomAmong(folder: string, names: readonly string[]): Promise<string[]> {
+  const found = await inParallel(names, 16, async (name) => {
+    if (basename(name).toUpperCase() === 'DICOMDIR') return false
+    const start = await readStart(join(folder, name), 256).catch((error) => {
+      if (error instanceof UserError) return null
+      throw error
+    })
+    return start !== null && isDicom(start)
+  })
+  return names.filter((_, i) => found[i])
 }
 
 /** `a.png` and `a.tif` of one folder would both be case `a`: such names keep their extension. */

@@ -12,6 +12,7 @@ import type { SegmentRun } from '../runs/kinds.ts'
 import { Attributes, type SplitPart } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
+import { maskNames, readCaseMask } from '../sources/case_mask.ts'
 import { readBytes, sha256 } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
 import type { Io } from './io.ts'
@@ -79,9 +80,10 @@ export async function predictedPart(
       source: { shape: stored.source_shape, affine: stored.source_affine },
       probabilities: (which) => readProbabilities(folder, row, which, stored),
       reference: async () => {
-        const { mask } = await files()
+        await files()
+        const { images, mask } = sources!.get(about.case_id)!
         if (mask === null) throw gone(about.case_id, 'it has no mask')
-        return (await readVolume([mask])).volume
+        return readCaseMask(images, mask, maskNames(run.config.task.structures))
       },
       image: async () => (await readVolume((await files()).images)).volume,
     })

@@ -49,7 +49,9 @@ async function filesOfShardSet(shardSet: string): Promise<FindFile> {
 /** Files of a recipe's data set, found by hashing them one after the other, no further than needed. */
 export async function filesOfRecipe(loaded: LoadedRecipe, signal: AbortSignal): Promise<FindFile> {
   const { recipe, root } = loaded
-  const { cases } = await readSource(recipe.data, recipe.task, root, signal)
+  const { cases } = await readSource(recipe.data, recipe.task, root, signal, {
+    isOfVolumes: recipe.prepare.kind === 'volume',
+  })
   const unread = cases.flatMap((one) => one.images.map((image) => join(root, image))).reverse()
   const paths = new Map<string, string>()
   return async (wanted) => {

@@ -2,9 +2,9 @@ import { type DicomInstance, readDicomHeader } from '../imaging/dicom/instance.t
 import { planSeries } from '../imaging/dicom/series.ts'
 import { isDicom } from '../imaging/dicom/signature.ts'
 import type { Grid } from '../imaging/geometry/grid.ts'
-import { readDicomStart } from '../sources/dicom_header.ts'
 import { inParallel } from '../storage/in_parallel.ts'
 import { readStart, stampFile } from '../storage/local.ts'
+import { readDicomStart } from './dicom_header.ts'
 
 /** Headers of a series' instances from the starts of their files; null if the files are something else than DICOM. */
 export async function seriesHeaders(paths: readonly string[]): Promise<DicomInstance[] | null> {

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { encodePng } from '#raster'
+import { preprocess } from '../imaging/preprocess.ts'
+import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
+import {
+  identifiersOf,
+  identity,
+  radiographBytes,
+  radiographPixels,
+  radiographs,
+  writeBelow,
+  writeRadiographs,
+} from '../sources/dicom_fixture.ts'
+import { init } from './init.ts'
+import { inspect } from './inspect.ts'
+import type { Io } from './io.ts'
+import { loadRecipe } from './load_recipe.ts'
+import { predict } from './predict.ts'
+import { prepare } from './prepare.ts'
+import { serve } from './serve.ts'
+
+const PATIENTS = 24
+const known = identifiersOf(PATIENTS)
+
+let dir: string
+let root: string
+let pkg: string
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fiducial-verbs-deidentified-'))
+  root = join(dir, 'archive')
+  pkg = join(dir, 'pkg')
+  await writeRadiographs(root, radiographs(PATIENTS))
+  const broken = radiographBytes({ patient: 1, k: 4, seed: 1 }).subarray(0, 300)
+  await writeBelow(root, 'Quillfeather/cut_20191121.dcm', broken)
+  await writeTinyPackage(pkg)
+})
+after(() => rm(dir, { recursive: true, force: true }))
+
+/** Collects all that a verb says. */
+function listening(signal = new AbortController().signal): { io: Io; said: string[] } {
+  const said: string[] = []
+  const say = (line: string) => void said.push(line)
+  return { io: { log: say, progress: say, signal, now: () => new Date() }, said }
+}
+
+function assertNobody(text: string): void {
+  for (const one of known) assert(!text.includes(one), `${one} in ${text.slice(0, 2000)}`)
+}
+
+test('init, inspect and prepare of a folder of DICOM name nobody, in what they write and what they say', async () => {
+  const { io, said } = listening()
+  const out = join(dir, 'recipe.yaml')
+  const drafted = await init(root, { out, force: false, dryRun: false }, io)
+  assert.equal(drafted.cases, 2 * PATIENTS)
+  assert.equal(drafted.patients, PATIENTS)
+  assert.equal(drafted.source, 'dicom')
+  const looked = await inspect(root, { prepared: join(dir, 'prepared') }, io)
+  assert.deepEqual([looked.cases, looked.patients], [2 * PATIENTS, PATIENTS])
+  const set = ['data.max_quarantined=1', 'prepare.size=[12, 16]']
+  const viewed = await inspect(out, { set, prepared: join(dir, 'prepared') }, io)
+  const parts = Object.values(viewed.split_patients)
+  assert.equal(
+    parts.reduce((a, b) => a + b),
+    PATIENTS,
+  )
+  assert(parts.every((patients) => patients > 0))
+  const made = await prepare(await loadRecipe(out, set), { workers: 1, out: join(dir, 'set') }, io)
+  assert.equal(made.result.cases, 2 * PATIENTS)
+  assertNobody(JSON.stringify([said, drafted, looked, viewed, made]))
+  for (const entry of await readdir(join(dir, 'set'), { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isFile() || path.includes('/private/')) continue
+    assertNobody(path)
+    assertNobody((await readFile(path)).toString('latin1'))
+  }
+  assertNobody(await readFile(out, 'utf8'))
+})
+
+test('a contact sheet of de-identified images is drawn only where the recipe allows it', async () => {
+  const { io } = listening()
+  const out = join(dir, 'sheet.yaml')
+  await init(root, { out, force: false, dryRun: false }, io)
+  const prepared = join(dir, 'prepared')
+  const contactSheet = join(dir, 'sheet.png')
+  for (const target of [out, root])
+    await assert.rejects(inspect(target, { prepared, contactSheet }, io), /data\.previews: true/)
+  const { contact_sheet } = await inspect(out, { prepared, contactSheet, set: ['data.previews=true'] }, io)
+  assert.equal(contact_sheet?.file, contactSheet)
+})
+
+test('a folder of DICOM without a table of labels is refused with what to write, and nobody is named', async () => {
+  const bare = join(dir, 'bare')
+  await writeRadiographs(bare, radiographs(3))
+  await rm(join(bare, 'labels.csv'))
+  const { io } = listening()
+  await assert.rejects(
+    init(bare, { out: join(dir, 'bare.yaml'), force: false, dryRun: false }, io),
+    (error: Error) => {
+      assertNobody(error.message)
+      assert.match(error.message, /accession,label/)
+      return true
+    },
+  )
+})
+
+test('predict scores DICOM as it scores the same pixels in a PNG, in folders whatever their names', async () => {
+  const one = radiographs(1)[0]!
+  const folder = join(dir, 'inputs')
+  await mkdir(folder)
+  await writeFile(join(folder, 'IM0'), radiographBytes(one))
+  await writeFile(join(folder, 'b.dcm'), radiographBytes(one))
+  await writeFile(join(folder, 'c.png'), await encodePng(radiographPixels(one)))
+  await writeFile(join(folder, 'DICOMDIR'), radiographBytes(one))
+  await writeFile(join(folder, 'notes.txt'), 'x'.repeat(500))
+  const { predictions, failed } = await predict(pkg, [folder], {}, listening().io)
+  assert.deepEqual(failed, [])
+  assert.deepEqual(
+    predictions.map(({ case_id }) => case_id),
+    ['IM0', 'b', 'c'],
+  )
+  assert.deepEqual(predictions[0]!.scores, predictions[2]!.scores)
+  assert.deepEqual(
+    (await preprocess(radiographBytes(one), TINY_SPEC)).data,
+    (await preprocess(await encodePng(radiographPixels(one)), TINY_SPEC)).data,
+  )
+})
+
+test('answers and logs of the server name nobody, for what can be scored and what cannot', async () => {
+  const stop = new AbortController()
+  const { io, said } = listening(stop.signal)
+  const answers: string[] = []
+  const whole = radiographBytes({ patient: 2, k: 0, seed: 5 })
+  await serve(
+    [pkg],
+    { port: 0 },
+    async ({ url }) => {
+      const send = async (bytes: Uint8Array, type: string) => {
+        const answer = await fetch(`${url}/v1/predict`, {
+          method: 'POST',
+          headers: { 'content-type': type },
+          body: new Uint8Array(bytes),
+        })
+        answers.push(`${answer.status} ${JSON.stringify([...answer.headers])} ${await answer.text()}`)
+      }
+      await send(whole, 'application/octet-stream')
+      await send(whole, 'application/dicom')
+      await send(whole.subarray(0, 500), 'application/octet-stream')
+      const twoFrames = { NumberOfFrames: 2, PixelData: new Uint8Array(960), Rows: 20 }
+      await send(
+        radiographBytes({ patient: 3, k: 0, seed: 5, changes: twoFrames }),
+        'application/octet-stream',
+      )
+      stop.abort()
+    },
+    io,
+  )
+  assert.deepEqual(
+    answers.map((answer) => answer.slice(0, 3)),
+    ['200', '200', '422', '422'],
+  )
+  assertNobody(answers.join('\n'))
+  assertNobody(said.join('\n'))
+  assert(known.includes(identity(2).id))
+})
