@@ -24,7 +24,7 @@ def main(root: Path, split: Path, minutes: float, out: Path) -> None:
     for name in ("raw", "preprocessed", "results"):
         (base / name).mkdir(parents=True, exist_ok=True)
         os.environ[f"nnUNet_{name}"] = str(base / name)
-    os.environ["nnUNet_n_proc_DA"] = "1"  # noqa: SIM112, its own spelling
+    os.environ["nnUNet_n_proc_DA"] = "1"
     write_raw(root, base / "raw" / DATASET)
 
     import torch
@@ -41,7 +41,9 @@ def main(root: Path, split: Path, minutes: float, out: Path) -> None:
     plan_experiments([4])
     preprocess([4], configurations=("3d_fullres",), num_processes=(2,))
     folder = base / "preprocessed" / DATASET
-    (folder / "splits_final.json").write_text(json.dumps([json.loads(split.read_text())]))
+    (folder / "splits_final.json").write_text(
+        json.dumps([json.loads(split.read_text())])
+    )
     prepared = time.perf_counter() - started
 
     class Trainer(nnUNetTrainer):
@@ -59,7 +61,9 @@ def main(root: Path, split: Path, minutes: float, out: Path) -> None:
             for _ in range(5):
                 self.train_step(next(self.dataloader_train))
             per_iteration = (time.perf_counter() - began) / 5
-            epochs = max(1, round(minutes * 60 / (ITERATIONS_PER_EPOCH * per_iteration)))
+            epochs = max(
+                1, round(minutes * 60 / (ITERATIONS_PER_EPOCH * per_iteration))
+            )
             self.num_epochs = epochs
             self.initialize_again()
             print(
@@ -70,12 +74,17 @@ def main(root: Path, split: Path, minutes: float, out: Path) -> None:
                 self.on_epoch_start()
                 self.on_train_epoch_start()
                 began = time.perf_counter()
-                outputs = [self.train_step(next(self.dataloader_train)) for _ in range(ITERATIONS_PER_EPOCH)]
+                outputs = [
+                    self.train_step(next(self.dataloader_train))
+                    for _ in range(ITERATIONS_PER_EPOCH)
+                ]
                 Trainer.seconds += time.perf_counter() - began
                 self.on_train_epoch_end(outputs)
                 with torch.no_grad():
                     self.on_validation_epoch_start()
-                    self.on_validation_epoch_end([self.validation_step(next(self.dataloader_val))])
+                    self.on_validation_epoch_end(
+                        [self.validation_step(next(self.dataloader_val))]
+                    )
                 self.on_epoch_end()
                 if Trainer.seconds > minutes * 60:
                     break

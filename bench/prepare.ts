@@ -53,7 +53,13 @@ async function measure(workers: number): Promise<void> {
   const peak = await makeShards(jobs, {
     folder: join(root, `staging-${workers}`),
     root,
-    plan: { preprocess: plainSpec({ size: [224, 224] }), mask_values: null },
+    plan: {
+      preprocess: plainSpec({ size: [224, 224] }),
+      mask_values: null,
+      mask_labels: null,
+      brick: null,
+      deidentified: false,
+    },
     workers,
     signal: new AbortController().signal,
     onProgress: () => {},

@@ -563,6 +563,9 @@ class VolumeShardIndex:
     preprocess: VolumeSpec
     dtype: Literal["uint8", "int16", "float16", "float32"]
     has_masks: bool
+    # [z, y, x] of the bricks that image and mask are deflated in, as `image_bricks`, where each ends as `image_ends`,
+    # and `image_shape`; null: stored plainly.
+    brick: tuple[int, int, int] | None
     format: Literal[1]
     set_id: str
     code_version: int

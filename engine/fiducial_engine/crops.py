@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fiducial_engine.config import InputNormalization, Structure
 from fiducial_engine.randomness import Purpose, uniforms
 from fiducial_engine.sampling import Rows
-from fiducial_engine.volumes import Triple, Volume, VolumeSet
+from fiducial_engine.stored_array import Triple
+from fiducial_engine.volumes import Volume, VolumeSet
 
 (_FOREGROUND, _STRUCTURE, _VOXEL, _Z, _Y, _X) = range(6)
 
@@ -65,7 +66,7 @@ class Crops:
 
     def patch_of(self, volume: Volume, u: NDArray[np.float64]) -> Triple:
         """Where the patch starts: within the case, or, along a side shorter than its own, anywhere about the case."""
-        sides = volume.image_CZYX.shape[1:]
+        sides = volume.image.shape[1:]
         centre = self._foreground_voxel(volume, u)
         low = []
         for axis, number in enumerate((u[_Z], u[_Y], u[_X])):

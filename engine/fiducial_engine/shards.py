@@ -29,6 +29,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "I8": np.dtype(np.int8),
     "I16": np.dtype("<i2"),
     "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
     "F16": np.dtype("<f2"),
     "F32": np.dtype("<f4"),
 }

@@ -5,7 +5,6 @@ C channels; Z, Y, X voxels of a case, each case its own.
 
 from __future__ import annotations
 
-import math
 import mmap
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from fiducial_engine.config import VolumeShardIndex
 from fiducial_engine.errors import UserError
-from fiducial_engine.shards import PREPARE_AGAIN, OpenShards, StoredTensor, stored_tensors
+from fiducial_engine.shards import PREPARE_AGAIN, OpenShards, stored_tensors
+from fiducial_engine.stored_array import BrickArray, PlainArray, StoredArray, Triple, whole
 
-Triple = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
 
 
 class VolumeSet:
@@ -57,24 +57,29 @@ class VolumeSet:
     def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy whole cases of one size into `out` (len(rows), C, Z, Y, X)."""
         for row, one in zip(rows.tolist(), out, strict=True):
-            one[...] = self[row].whole_image()
+            one[...] = whole(self[row].image)
 
     def largest(self) -> Triple:
         """The longest side of any case along each axis, read from the files' headers."""
-        shapes = [stored_tensors(self.folder / s.file, ["image"])["image"].shape[1:] for s in self.index.shards]
-        z, y, x = np.max(shapes, axis=0).tolist()
+        z, y, x = np.max([self._shape(self.folder / s.file)[1:] for s in self.index.shards], axis=0).tolist()
         return z, y, x
 
+    def _shape(self, path: Path) -> tuple[int, ...]:
+        if self.index.brick is None:
+            return stored_tensors(path, ["image"])["image"].shape
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return tuple(_numbers(mapped, path, "image_shape").tolist())
+
     def _open(self, path: Path, k: int) -> Volume:
-        volume = Volume(path, has_mask=self.index.has_masks)
-        found = (volume.image_CZYX.dtype, *volume.image_CZYX.shape[:1])
+        volume = Volume(path, self.dtype, self.index.brick, has_mask=self.index.has_masks)
+        image, mask = volume.image, volume.mask
         expected = (self.dtype, self.index.preprocess.channels)
-        shape = volume.image_CZYX.shape[1:]
-        mask = volume.mask_ZYX
-        if found != expected or (self._size is not None and shape != self._size) or len(shape) != 3:
+        shape = image.shape[1:]
+        if (image.dtype, *image.shape[:1]) != expected or (self._size not in (None, shape)) or len(shape) != 3:
             raise UserError(
-                f"{path.name} holds {volume.image_CZYX.dtype} {volume.image_CZYX.shape}; index.json says {self.dtype} "
-                f"with {expected[1]} channels.\n  in: {self.folder}\n{PREPARE_AGAIN}"
+                f"{path.name} holds {image.dtype} {image.shape}; index.json says {self.dtype} with {expected[1]} "
+                f"channels.\n  in: {self.folder}\n{PREPARE_AGAIN}"
             )
         if mask is not None and (mask.shape != shape or mask.dtype != np.uint8):
             raise UserError(f"{path.name}: the mask is {mask.dtype} {mask.shape}, its image {shape}.\n{PREPARE_AGAIN}")
@@ -82,48 +87,42 @@ class VolumeSet:
 
 
 class Volume:
-    """One case: `image_CZYX` of the stored type, and `mask_ZYX` of the source's values where there are masks.
+    """One case: `image` (C, Z, Y, X) of the stored type, and where there are masks `mask` (Z, Y, X), as in the source.
 
-    Both are memory maps that read no page ahead: the kernel would read 128 kB around each, which for a crop of a large
-    case is most of the case. So whoever reads asks for its pages first.
+    The file is mapped without reading ahead: the kernel would read 128 kB around each page, which for a crop of a large
+    case is most of the case.
     """
 
-    def __init__(self, path: Path, *, has_mask: bool) -> None:
-        stored = stored_tensors(path, ["image", "mask", "foreground"] if has_mask else ["image"])
+    def __init__(self, path: Path, dtype: np.dtype[Any], brick: Triple | None, *, has_mask: bool) -> None:
+        """
+        Args:
+            brick: [z, y, x] of the bricks that it is deflated in; None where it is stored plainly.
+        """
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_RANDOM)
-        self._stored = stored
-        self.image_CZYX = self._view(stored["image"])
-        self.mask_ZYX: NDArray[np.uint8] | None = self._view(stored["mask"]) if has_mask else None
-        self._foreground_M4 = self._view(stored["foreground"]) if has_mask else np.empty((0, 4), np.int32)
+        self.image: StoredArray = self._array(path, "image", dtype, brick)
+        self.mask: StoredArray | None = None
+        self._foreground: PlainArray | None = None
+        if has_mask:
+            self.mask = self._array(path, "mask", np.dtype(np.uint8), brick)
+            self._foreground = PlainArray(self._map, stored_tensors(path, ["foreground"])["foreground"])
         self._rows_of_value: dict[int, tuple[int, int]] | None = None
-
-    def whole_image(self) -> NDArray[Any]:
-        """A copy of the image (C, Z, Y, X)."""
-        self._read_soon(self._stored["image"].offset, self.image_CZYX.nbytes)
-        return np.array(self.image_CZYX)
-
-    def whole_mask(self) -> NDArray[np.uint8]:
-        """A copy of the mask (Z, Y, X)."""
-        assert self.mask_ZYX is not None
-        self._read_soon(self._stored["mask"].offset, self.mask_ZYX.nbytes)
-        return np.array(self.mask_ZYX)
 
     def foreground(self, values: tuple[int, ...]) -> list[tuple[int, int]]:
         """Stretches [first, end) of the foreground's rows that have one of these mask values."""
         if self._rows_of_value is None:
-            if len(self._foreground_M4) > 0:
-                self._read_soon(self._stored["foreground"].offset, self._foreground_M4.nbytes)
-            present, first = np.unique(self._foreground_M4[:, 0], return_index=True)
-            ends = [*first[1:].tolist(), len(self._foreground_M4)]
+            rows_M4 = self._foreground.rows() if self._foreground is not None else np.empty((0, 4), np.int32)
+            present, first = np.unique(rows_M4[:, 0], return_index=True)
+            ends = [*first[1:].tolist(), len(rows_M4)]
             self._rows_of_value = dict(zip(present.tolist(), zip(first.tolist(), ends, strict=True), strict=True))
         return [self._rows_of_value[v] for v in values if v in self._rows_of_value]
 
     def foreground_voxel(self, row: int) -> Triple:
         """[z, y, x] of a row of the foreground."""
-        _, z, y, x = self._foreground_M4[row].tolist()
+        assert self._foreground is not None
+        _, z, y, x = self._foreground.view[row].tolist()
         return z, y, x
 
     def crop(self, low: Triple, image_out: NDArray[Any], mask_out: NDArray[np.uint8] | None) -> None:
@@ -132,36 +131,29 @@ class Volume:
         Args:
             low: [z, y, x]; may be negative.
         """
-        sides = self.image_CZYX.shape[1:]
+        sides = self.image.shape[1:]
         begin = [max(0, at) for at in low]
         end = [min(side, at + size) for side, at, size in zip(sides, low, image_out.shape[1:], strict=True)]
         if any(b >= e for b, e in zip(begin, end, strict=True)):
             return
-        source = tuple(slice(b, e) for b, e in zip(begin, end, strict=True))
-        target = tuple(slice(b - at, e - at) for b, e, at in zip(begin, end, low, strict=True))
-        whole = slice(None)
-        to, of = (whole, *target), (whole, *source)
-        self._read_box_soon(self._stored["image"], source)
-        image_out[to] = self.image_CZYX[of]
-        if mask_out is not None and self.mask_ZYX is not None:
-            self._read_box_soon(self._stored["mask"], source)
-            mask_out[target] = self.mask_ZYX[source]
+        source = _box(begin, end)
+        z, y, x = (slice(b - at, e - at) for b, e, at in zip(begin, end, low, strict=True))
+        self.image.read(source, image_out[:, z, y, x])
+        if mask_out is not None and self.mask is not None:
+            self.mask.read(source, mask_out[z, y, x])
 
-    def _read_box_soon(self, stored: StoredTensor, box: tuple[slice, ...]) -> None:
-        """One request a slice and channel, instead of one a page."""
-        *channels, depth, height, width = stored.shape
-        z, y, _ = box
-        row = width * stored.dtype.itemsize
-        for channel in range(math.prod(channels)):
-            for slice_z in range(z.start, z.stop):
-                first = ((channel * depth + slice_z) * height + y.start) * row
-                self._read_soon(stored.offset + first, (y.stop - y.start) * row)
+    def _array(self, path: Path, name: str, dtype: np.dtype[Any], brick: Triple | None) -> StoredArray:
+        if brick is None:
+            return PlainArray(self._map, stored_tensors(path, [name])[name])
+        bricks = stored_tensors(path, [f"{name}_bricks"])[f"{name}_bricks"]
+        shape = tuple(_numbers(self._map, path, f"{name}_shape").tolist())
+        return BrickArray(self._map, bricks, _numbers(self._map, path, f"{name}_ends"), shape, dtype, brick)
 
-    def _read_soon(self, offset: int, num_bytes: int) -> None:
-        if hasattr(self._map, "madvise"):
-            page = offset // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, page, offset + num_bytes - page)
 
-    def _view(self, stored: StoredTensor) -> NDArray[Any]:
-        count = math.prod(stored.shape)
-        return np.frombuffer(self._map, stored.dtype, count, stored.offset).reshape(stored.shape)
+def _numbers(mapped: mmap.mmap, path: Path, name: str) -> NDArray[Any]:
+    return PlainArray(mapped, stored_tensors(path, [name])[name]).rows()
+
+
+def _box(begin: list[int], end: list[int]) -> Box:
+    z, y, x = (slice(b, e) for b, e in zip(begin, end, strict=True))
+    return z, y, x

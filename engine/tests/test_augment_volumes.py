@@ -84,7 +84,7 @@ def test_image_and_mask_move_together() -> None:
     assert ((image[:, 0] / 10 - moved).abs() < 0.55).float().mean() > 0.93
 
 
-@pytest.mark.parametrize(("axis", "name"), enumerate("zyx"))
+@pytest.mark.parametrize(("axis", "name"), list(enumerate("zyx")))
 def test_a_flip_mirrors_half_of_the_samples_along_its_axis(axis: int, name: Any) -> None:
     x, mask = example(60)
     image, moved = augmented(x, mask, dataclasses.replace(OFF, flip=(name,)))

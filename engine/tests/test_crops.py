@@ -14,8 +14,9 @@ from fiducial_engine.errors import UserError
 from fiducial_engine.loader import Loader
 from fiducial_engine.open_data import open_volumes
 from fiducial_engine.sampling import PartRows, Sampler
+from fiducial_engine.stored_array import Triple, whole
 from fiducial_engine.strict import parse
-from fiducial_engine.volumes import Triple, VolumeSet
+from fiducial_engine.volumes import VolumeSet
 
 TWO = tuple(Structure(name=str(s["name"]), values=(3,) if s["name"] == "box" else (1,)) for s in STRUCTURES)
 
@@ -64,9 +65,23 @@ def test_a_crop_depends_on_seed_and_position_alone(tmp_path: Path) -> None:
     assert not np.array_equal(image[1], image[2])
 
 
+@pytest.mark.parametrize("brick", [(4, 3, 5), (64, 64, 64)])
+def test_a_set_deflated_in_bricks_gives_the_same_crops(tmp_path: Path, brick: Triple) -> None:
+    plain, data, _ = opened(tmp_path / "plain", channels=2)
+    bricked, _, _ = opened(tmp_path / "bricked", channels=2, brick=brick)
+    assert plain.largest() == bricked.largest()
+    rows, positions = np.arange(20).repeat(4), np.arange(80)
+    for patch in [(6, 5, 4), (30, 4, 16)]:
+        expected = read(crops(plain, data, patch), rows, positions)
+        found = read(crops(bricked, data, patch), rows, positions)
+        assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+    for row in range(20):
+        assert np.array_equal(whole(bricked[row].image), whole(plain[row].image))
+
+
 def test_a_crop_of_a_larger_case_lies_within_it_and_reaches_every_place(tmp_path: Path) -> None:
     volumes, data, _ = opened(tmp_path / "set", num=5)
-    sides = volumes[1].image_CZYX.shape[1:]
+    sides = volumes[1].image.shape[1:]
     source = crops(volumes, data, fraction=0)
     u = np.random.default_rng(0).random((3000, 6))
     found = {source.patch_of(volumes[1], one) for one in u}
@@ -106,8 +121,8 @@ def test_a_share_of_crops_is_centred_on_structures_all_present_ones_alike(tmp_pa
     volumes, data, _ = opened(tmp_path / "set", num=5)
     u = np.random.default_rng(0).random((4000, 6))
     patch = (3, 3, 3)
-    mask = volumes[1].mask_ZYX
-    assert mask is not None
+    assert volumes[1].mask is not None
+    mask = whole(volumes[1].mask)
     source = crops(volumes, data, patch, fraction=1.0)
     centres = [tuple(a + 1 for a in source.patch_of(volumes[1], one)) for one in u]
     sides = mask.shape
@@ -116,8 +131,9 @@ def test_a_share_of_crops_is_centred_on_structures_all_present_ones_alike(tmp_pa
     assert np.isin(values, [1, 3]).all()
     assert 0.4 < (values == 1).mean() < 0.6
     # Without the box, every crop is centred on the ball.
-    lacking = volumes[4].mask_ZYX
-    assert lacking is not None and not (lacking == 3).any()
+    assert volumes[4].mask is not None
+    lacking = whole(volumes[4].mask)
+    assert not (lacking == 3).any()
     values = np.array([lacking[tuple(a + 1 for a in source.patch_of(volumes[4], one))] for one in u[:200]])
     assert (values == 1).mean() > 0.9
 

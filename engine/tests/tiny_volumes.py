@@ -6,7 +6,9 @@ Each case is noise about a bright ball and a dark box, of unequal sides; every f
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ def make_volumes(
     size: tuple[int, int, int] | None = None,
     has_masks: bool = True,
     part_N: NDArray[np.uint8] | None = None,
+    brick: tuple[int, int, int] | None = None,
 ) -> dict[str, Any]:
     """Write a set; return run.json's `data`. Parts go 3:1:1. With `size` every case has it, else each its own."""
     rng = np.random.default_rng(7)
@@ -61,9 +64,9 @@ def make_volumes(
         if np.issubdtype(np.dtype(dtype), np.integer):
             info = np.iinfo(dtype)
             stored = np.clip(np.round(stored), info.min, info.max)
-        tensors: dict[str, NDArray[Any]] = {"image": stored.astype(dtype)}
+        tensors = voxel_tensors("image", stored.astype(dtype), brick)
         if has_masks:
-            tensors |= {"mask": mask, "foreground": foreground(mask)}
+            tensors |= {**voxel_tensors("mask", mask, brick), "foreground": foreground(mask)}
         file = f"shards/{row:05d}.safetensors"
         save_file(tensors, folder / file)
         data = (folder / file).read_bytes()
@@ -78,6 +81,7 @@ def make_volumes(
     index = {
         **{"kind": "volumes", "format": 1, "set_id": SET_ID, "preprocess": preprocess, "dtype": dtype},
         **{"has_masks": has_masks, "code_version": 1, "num_cases": num, "shards": entries},
+        "brick": None if brick is None else list(brick),
     }
     (folder / "index.json").write_text(json.dumps(index))
     return {
@@ -86,6 +90,22 @@ def make_volumes(
         "normalization": {"offset": offset, "scale": scale, "mean": [mean] * channels, "std": [std] * channels},
         **{"channels": channels, "size": None if size is None else list(size), "spacing_mm": SPACING_MM},
         "dtype": dtype,
+    }
+
+
+def voxel_tensors(name: str, values: NDArray[Any], brick: tuple[int, int, int] | None) -> dict[str, NDArray[Any]]:
+    """As prepare stores an array: plainly, or deflated in bricks."""
+    if brick is None:
+        return {name: values}
+    parts = []
+    for channel in values.reshape(-1, *values.shape[-3:]):
+        for low in itertools.product(*(range(0, side, b) for side, b in zip(channel.shape, brick, strict=True))):
+            z, y, x = (slice(a, a + b) for a, b in zip(low, brick, strict=True))
+            parts.append(zlib.compress(np.ascontiguousarray(channel[z, y, x]).tobytes(), 1))
+    return {
+        f"{name}_bricks": np.frombuffer(b"".join(parts), np.uint8),
+        f"{name}_ends": np.cumsum([len(part) for part in parts], dtype=np.int64),
+        f"{name}_shape": np.array(values.shape, np.int64),
     }
 
 

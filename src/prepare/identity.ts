@@ -11,9 +11,18 @@ export interface CaseHash {
   sha256: string | null
 }
 
-/** Names a shard set: the preprocess spec, its code version and the ordered (case_id, source sha256). */
-export function setId(preprocess: PreprocessSpec, codeVersion: number, stored: Iterable<CaseHash>): string {
-  return hashLines({ preprocess, code_version: codeVersion }, pairs(stored))
+/**
+ * Names a shard set: the preprocess spec, its code version and the ordered (case_id, source sha256); and where voxels are
+ * deflated the bricks, as other bytes are another set.
+ */
+export function setId(
+  preprocess: PreprocessSpec,
+  codeVersion: number,
+  stored: Iterable<CaseHash>,
+  brick: readonly number[] | null,
+): string {
+  const head = { preprocess, code_version: codeVersion, ...(brick === null ? {} : { brick }) }
+  return hashLines(head, pairs(stored))
 }
 
 /**

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { AttentionError, UserError } from '../schema/errors.ts'
 import type { Quarantined, ShardIndex } from '../schema/shard_set.ts'
-import type { PrepareReport, ShardReport } from '../schema/staging.ts'
+import type { PrepareReport, ShardReport, StagingPlan } from '../schema/staging.ts'
 import { listFolder, makeFolder, move, readTextIfExists, removeAll, writeAtomic } from '../storage/local.ts'
 import { addCounts, fingerprint } from './fingerprint.ts'
 import { setId } from './identity.ts'
@@ -21,7 +21,7 @@ export async function describeSet(
   staging: string,
   reports: readonly ShardReport[],
   about: {
-    spec: Pick<ShardIndex, 'preprocess' | 'code_version'>
+    spec: Pick<StagingPlan, 'preprocess' | 'code_version' | 'brick'>
     quarantined: readonly Quarantined[]
     allowed: number
     report: Omit<PrepareReport, 'format' | 'set_id' | 'cases' | 'quarantined' | 'shards' | 'bytes' | 'notes'>
@@ -32,11 +32,11 @@ export async function describeSet(
   const shards = reports.flatMap(({ shard }) => (shard === null ? [] : [shard]))
   if (shards.length === 0)
     throw new AttentionError(`None of the cases could be read.\n  see: ${quarantineFile(staging)}`)
-  const { preprocess, code_version } = about.spec
+  const { preprocess, code_version, brick } = about.spec
   const stored = await storedCases(dir, { shards })
   const keys = {
     format: 1 as const,
-    set_id: setId(preprocess, code_version, stored),
+    set_id: setId(preprocess, code_version, stored, brick),
     code_version,
     num_cases: stored.length,
     shards: shards.map(({ file, num_cases, bytes, sha256 }) => ({ file, num_cases, bytes, sha256 })),
@@ -55,6 +55,7 @@ export async function describeSet(
           preprocess,
           dtype: preprocess.dtype,
           has_masks: stored.some((one) => one.mask_voxels !== null),
+          brick,
           ...keys,
         }
   await removeTemporaries(dir)

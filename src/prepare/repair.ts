@@ -7,7 +7,7 @@ import { lockFolder } from './folder_lock.ts'
 import { setId } from './identity.ts'
 import type { Making } from './make_set.ts'
 import type { PrepareRequest } from './request.ts'
-import { maskValuesOf } from './sample_plan.ts'
+import { maskPlan } from './sample_plan.ts'
 import { shardFiles } from './shard_layout.ts'
 import { nameOf, readIndex } from './shard_set.ts'
 import type { ShardJob } from './shard_writer.ts'
@@ -59,7 +59,7 @@ export async function repairSet(dir: string, making: Making, options: { verify: 
   await makeShards(jobs, {
     folder: staging,
     root: request.root,
-    plan: { preprocess: index.preprocess, mask_values: maskValuesOf(request) },
+    plan: { preprocess: index.preprocess, ...maskPlan(request) },
     workers,
     signal,
     onProgress: () => {},
@@ -117,13 +117,15 @@ async function refuseOthers(
       throw beyondRepair(dir, name, what)
     stored.push(...(await readShardCases(what.length > 0 ? made : dir, name)))
   }
-  if (setId(index.preprocess, index.code_version, stored) !== index.set_id)
+  if (setId(index.preprocess, index.code_version, stored, brickOf(index)) !== index.set_id)
     throw beyondRepair(
       dir,
       damage[0]!.name,
       damage.map((one) => one.what),
     )
 }
+
+const brickOf = (index: ShardIndex) => (index.kind === 'volumes' ? index.brick : null)
 
 /** The report last, and only where the one that is there says something else: it also lists what was quarantined. */
 async function putBack(made: string, dir: string, name: string): Promise<void> {

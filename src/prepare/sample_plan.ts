@@ -6,7 +6,11 @@ import { resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_
 import { UserError } from '../schema/errors.ts'
 import type { ImageSpec, PreprocessSpec } from '../schema/preprocess.ts'
 import type { ImagePrepare, VolumePrepare } from '../schema/recipe.ts'
-import { readBytes, readStart } from '../storage/local.ts'
+import { readCaseMask } from '../sources/case_mask.ts'
+import { withoutIdentifiers } from '../sources/deidentify.ts'
+import { seriesGrid } from '../sources/series_headers.ts'
+import { readBytes, readStart, stampFile } from '../storage/local.ts'
+import { BRICK } from './bricks.ts'
 import type { PrepareRequest } from './request.ts'
 import type { SampledPlan } from './staged_shards.ts'
 
@@ -33,12 +37,24 @@ export async function samplePlan(
   const { prepare } = request
   if (prepare.kind === 'volume') return volumePlan(request, prepare, known)
   const preprocess = known?.kind === 'image' ? known : await imageSpec(request, prepare)
-  return { preprocess, case_bytes: bytesPerSample(preprocess), mask_values: null, reasons: [] }
+  return { preprocess, case_bytes: bytesPerSample(preprocess), ...maskPlan(request), reasons: [] }
 }
 
-/** Values that the masks of a request may hold; null without masks. */
-export function maskValuesOf({ source }: Pick<PrepareRequest, 'source'>): number[] | null {
-  return source.volumes ? [...source.volumes.maskValues.keys()] : null
+/** What a plan says beside pixels: values that masks may hold (null without masks), and what may be told of files. */
+export function maskPlan({
+  source,
+  deidentified,
+  prepare,
+}: Pick<PrepareRequest, 'source' | 'deidentified' | 'prepare'>): Pick<
+  SampledPlan,
+  'mask_values' | 'mask_labels' | 'brick' | 'deidentified'
+> {
+  return {
+    mask_values: source.volumes ? [...source.volumes.maskValues.keys()] : null,
+    mask_labels: source.volumes?.maskNames ? { ...source.volumes.maskNames } : null,
+    brick: prepare.kind === 'volume' && prepare.compression === 'deflate' ? BRICK : null,
+    deidentified,
+  }
 }
 
 export function bytesPerSample({ channels, size, dtype }: ImageSpec): number {
@@ -71,7 +87,7 @@ async function volumePlan(
   let failure: UserError | null = null
   for (const one of planned === undefined ? chosen : []) {
     try {
-      sample.push(await sampleOf(one, request.root, read.has(one)))
+      sample.push(await sampleOf(one, request, read.has(one)))
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       failure = error
@@ -81,7 +97,7 @@ async function volumePlan(
     throw new UserError(
       failure === null
         ? 'There is no volume to look at.\n  do: check data.root and data.source.'
-        : `None of the sampled volumes can be read. The last: ${failure.message}`,
+        : `None of the sampled volumes can be read. The last: ${request.deidentified ? withoutIdentifiers(failure.message, [request.root]) : failure.message}`,
       failure === null ? {} : { cause: failure },
     )
   const modalities = request.source.volumes?.modalities ?? null
@@ -89,28 +105,32 @@ async function volumePlan(
   return {
     preprocess: known?.kind === 'volume' ? known : spec,
     case_bytes: caseBytes,
-    mask_values: maskValuesOf(request),
+    ...maskPlan(request),
     reasons,
   }
 }
 
 async function sampleOf(
   one: PrepareRequest['cases'][number],
-  root: string,
+  { root, source }: Pick<PrepareRequest, 'root' | 'source'>,
   withVoxels: boolean,
 ): Promise<VolumeSample> {
   if (!withVoxels) {
+    const series = await seriesGrid(one.images.map((path) => join(root, path)))
+    if (series !== null) return { grid: series, channels: 1, voxels: [] }
     const headers = []
-    for (const path of one.images)
-      headers.push(await readVolumeHeader(await readStart(join(root, path), HEADER_BYTES)))
+    for (const path of one.images) headers.push(await headerOf(join(root, path)))
     const grid = headers[0]!
     return { grid, channels: headers.reduce((sum, { channels }) => sum + channels, 0), voxels: [] }
   }
   const { volume } = await readVolume(
     await Promise.all(one.images.map((path) => readBytes(join(root, path)))),
   )
+  const paths = one.images.map((path) => join(root, path))
   const mask =
-    one.mask === undefined ? null : (await readVolume([await readBytes(join(root, one.mask))])).volume
+    one.mask === undefined
+      ? null
+      : await readCaseMask(paths, join(root, one.mask), source.volumes?.maskNames ?? null)
   // Taken voxel by voxel below, so the two must be stored alike.
   const isAlike = mask !== null && checkMaskGrid(mask, volume) === null
   const size = volume.data.length / volume.channels
@@ -126,6 +146,19 @@ async function sampleOf(
     }),
   }
 }
+
+/** @throws {UserError} also for a header that no bytes could fill: it would be planned for, and nothing then fits */
+async function headerOf(path: string): ReturnType<typeof readVolumeHeader> {
+  const header = await readVolumeHeader(await readStart(path, HEADER_BYTES))
+  const voxels = header.channels * header.shape.reduce((product, side) => product * side, 1)
+  const { size } = (await stampFile(path)) ?? { size: 0 }
+  if (voxels > MOST_INFLATED * size)
+    throw new UserError(`The header speaks of ${voxels} voxels; the file has ${size} bytes.`)
+  return header
+}
+
+/** Bytes that deflate makes of one at most. */
+const MOST_INFLATED = 1032
 
 /** Positions of values above 0, evenly thinned to about `most`. */
 function indicesAbove0(values: ArrayLike<number>, most: number): number[] {

@@ -20,13 +20,22 @@ async function work({ job, folder, root, plan }: ToWorker): Promise<void> {
     unsent = 0
   }
   try {
-    const { preprocess: spec, mask_values: maskValues } = plan
+    const { preprocess: spec, mask_values: maskValues, mask_labels: maskLabels, brick, deidentified } = plan
     if (spec.kind === 'volume') {
       const { writeVolumeShard } = await import('./volume_writer.ts')
-      await writeVolumeShard(job, { folder, root, spec, maskValues, onProgress })
+      await writeVolumeShard(job, {
+        folder,
+        root,
+        spec,
+        maskValues,
+        maskLabels,
+        brick,
+        deidentified,
+        onProgress,
+      })
     } else {
       const { writeShard } = await import('./shard_writer.ts')
-      await writeShard(job, { folder, root, spec, onProgress })
+      await writeShard(job, { folder, root, spec, deidentified, onProgress })
     }
     send({
       kind: 'finished',

@@ -10,7 +10,10 @@ import { finishedShard, readPlan, writePlan } from './staging.ts'
 import { makeShards } from './worker_pool.ts'
 
 /** What of a staging plan is resolved from a sample of the files. */
-export type SampledPlan = Pick<StagingPlan, 'preprocess' | 'case_bytes' | 'mask_values'> & {
+export type SampledPlan = Pick<
+  StagingPlan,
+  'preprocess' | 'case_bytes' | 'mask_values' | 'mask_labels' | 'brick' | 'deidentified'
+> & {
   /** What `auto` in the recipe became and why, a line each. */
   reasons: string[]
 }

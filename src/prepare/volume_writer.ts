@@ -3,17 +3,20 @@ import { voxelSizes } from '../imaging/geometry/affine.ts'
 import { orientedGrid } from '../imaging/geometry/orientation.ts'
 import { ImageError } from '../imaging/image_error.ts'
 import { preprocessMask, preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
 import type { ShardReport, StagedSource } from '../schema/staging.ts'
+import { seriesHeaders } from '../sources/series_headers.ts'
 import { makeFolder, readBytes, sha256, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
-import { type Dtype, encodeSafetensors, safetensorsParts } from '../storage/safetensors.ts'
+import { type Dtype, encodeSafetensors, safetensorsParts, type Tensor } from '../storage/safetensors.ts'
+import { deflateBricks } from './bricks.ts'
 import { caseSha256 } from './case_sources.ts'
 import { foregroundIndex } from './foreground.ts'
 import { shardFiles } from './shard_layout.ts'
 import type { ShardContext, ShardJob } from './shard_writer.ts'
-import { reasonOf } from './unreadable.ts'
+import { reasonOf, unreadCase } from './unreadable.ts'
 
 /**
  * Makes the shard of one volume. A case that cannot be read is listed with its reason, and there is no shard then. Each
@@ -23,7 +26,13 @@ import { reasonOf } from './unreadable.ts'
  */
 export async function writeVolumeShard(
   job: ShardJob,
-  context: Omit<ShardContext, 'spec'> & { spec: VolumeSpec; maskValues: readonly number[] | null },
+  context: Omit<ShardContext, 'spec'> & {
+    spec: VolumeSpec
+    maskValues: readonly number[] | null
+    maskLabels: Readonly<Record<string, number>> | null
+    /** [z, y, x] of the bricks that voxels are deflated in; null stores them plainly. */
+    brick: readonly [number, number, number] | null
+  },
 ): Promise<ShardReport> {
   const folder = join(context.folder, 'set')
   await makeFolder(join(folder, 'shards'))
@@ -34,9 +43,20 @@ export async function writeVolumeShard(
   const empty = { notes: {}, formats: {}, heights: {}, widths: {} }
   const report: ShardReport =
     volume === null
-      ? { shard: null, quarantined: [{ case_id: one.case_id, file: one.images[0]!, reason }], ...empty }
+      ? {
+          shard: null,
+          quarantined: [unreadCase({ case_id: one.case_id, file: one.images[0]!, reason }, context)],
+          ...empty,
+        }
       : {
-          shard: await writeFiles(volume, caseSha256(source.files)!, one.case_id, folder, files),
+          shard: await writeFiles(
+            volume,
+            caseSha256(source.files)!,
+            one.case_id,
+            folder,
+            files,
+            context.brick,
+          ),
           quarantined: [],
           ...empty,
           notes: Object.fromEntries(volume.notes.map((note) => [note, 1])),
@@ -68,7 +88,7 @@ interface Read {
 
 async function read(
   one: ShardJob['cases'][number],
-  { root, spec, maskValues }: Parameters<typeof writeVolumeShard>[1],
+  { root, spec, maskValues, maskLabels }: Parameters<typeof writeVolumeShard>[1],
 ): Promise<Read> {
   const source: StagedSource = { case_id: one.case_id, files: [] }
   const load = async (path: string): Promise<Uint8Array> => {
@@ -89,7 +109,10 @@ async function read(
     // A CT takes gigabytes: its files and source voxels are let go before the mask's are there.
     globalThis.gc?.()
     if (one.mask === undefined) return { source, volume: { ...volume, mask: null }, reason: '' }
-    const { mask, notes } = await preprocessMask(await load(one.mask), volume)
+    const bytes = await load(one.mask)
+    const series = await seriesHeaders(one.images.map((path) => join(root, path)))
+    const drawnOn = series === null ? null : { series, labels: maskLabels }
+    const { mask, notes } = await preprocessMask(bytes, volume, drawnOn)
     if (maskValues !== null) checkValues(mask, maskValues)
     return { source, volume: { ...volume, mask, notes: [...volume.notes, ...notes] }, reason: '' }
   } catch (error) {
@@ -133,12 +156,13 @@ async function writeFiles(
   caseId: string,
   folder: string,
   files: ReturnType<typeof shardFiles>,
+  brick: readonly [number, number, number] | null,
 ): Promise<NonNullable<ShardReport['shard']>> {
   const [channels, ...grid] = shape
   const foreground = mask === null ? null : foregroundIndex(mask, grid)
   const parts = safetensorsParts({
-    image: { dtype: DTYPES[dtype], shape, data },
-    ...(mask === null ? {} : { mask: { dtype: 'U8', shape: grid, data: mask } }),
+    ...(await voxelTensors('image', DTYPES[dtype], data, shape, brick)),
+    ...(mask === null ? {} : await voxelTensors('mask', 'U8', mask, grid, brick)),
     ...(foreground === null
       ? {}
       : { foreground: { dtype: 'I32', shape: [foreground.rows.length / 4, 4], data: foreground.rows } }),
@@ -169,6 +193,23 @@ async function writeFiles(
     cases_sha256: sha256(cases),
     sums_bytes: sums.length,
     sums_sha256: sha256(sums),
+  }
+}
+
+/** One tensor, or what `readStoredVolume` and the engine put it together from. */
+async function voxelTensors(
+  name: string,
+  dtype: Dtype,
+  data: StoredVoxels,
+  shape: readonly number[],
+  brick: readonly [number, number, number] | null,
+): Promise<Record<string, Tensor>> {
+  if (brick === null) return { [name]: { dtype, shape: [...shape], data } }
+  const { bytes, ends } = await deflateBricks(data, shape, brick)
+  return {
+    [`${name}_bricks`]: { dtype: 'U8', shape: [bytes.length], data: bytes },
+    [`${name}_ends`]: { dtype: 'I64', shape: [ends.length], data: ends },
+    [`${name}_shape`]: { dtype: 'I64', shape: [shape.length], data: BigInt64Array.from(shape, BigInt) },
   }
 }
 

@@ -21,7 +21,13 @@ after(() => rm(dir, { recursive: true }))
 const options = (changes: Partial<PoolOptions>): PoolOptions => ({
   folder: join(dir, 'staging'),
   root: dir,
-  plan: { preprocess: plainSpec({ size: [12, 16] }), mask_values: null },
+  plan: {
+    preprocess: plainSpec({ size: [12, 16] }),
+    mask_values: null,
+    brick: null,
+    mask_labels: null,
+    deidentified: false,
+  },
   workers: 2,
   signal: new AbortController().signal,
   onProgress: () => {},
@@ -46,7 +52,11 @@ test('a worker stays below 300 MB, however many large images it reads', async (t
   const spec = plainSpec({ size: [224, 224], dtype: 'int16', window: { low: 0, high: 65535 } })
   const peak = await makeShards(
     [film],
-    options({ folder: join(dir, 'large'), plan: { preprocess: spec, mask_values: null }, workers: 1 }),
+    options({
+      folder: join(dir, 'large'),
+      plan: { preprocess: spec, mask_values: null, mask_labels: null, brick: null, deidentified: false },
+      workers: 1,
+    }),
   )
   t.diagnostic(`${(peak / 1e6).toFixed(0)} MB resident at most`)
   assert.ok(peak > 30e6 && peak < 300e6, `${peak} bytes`)

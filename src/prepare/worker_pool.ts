@@ -5,7 +5,10 @@ import type { StagingPlan } from '../schema/staging.ts'
 import type { ShardJob } from './shard_writer.ts'
 
 /** What shards are made with. */
-export type MakingPlan = Pick<StagingPlan, 'preprocess' | 'mask_values'>
+export type MakingPlan = Pick<
+  StagingPlan,
+  'preprocess' | 'mask_values' | 'mask_labels' | 'brick' | 'deidentified'
+>
 
 export interface ToWorker {
   job: ShardJob

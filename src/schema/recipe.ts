@@ -96,6 +96,12 @@ export const VolumePrepare = z.strictObject({
     .enum(['auto', 'dataset', 'none'])
     .default('auto')
     .describe("First node of the network. auto: the training split's mean and std of windowed channels."),
+  compression: z
+    .enum(['none', 'deflate'])
+    .default('none')
+    .describe(
+      'Of the shards. deflate saves disk and costs reading time: docs/guides/volumes.md has figures.',
+    ),
 })
 export type VolumePrepare = z.infer<typeof VolumePrepare>
 

@@ -38,6 +38,11 @@ export const VolumeShardIndex = z.strictObject({
   preprocess: VolumeSpec,
   dtype: z.enum(['uint8', 'int16', 'float16', 'float32']),
   has_masks: z.boolean(),
+  brick: triple
+    .nullable()
+    .describe(
+      '[z, y, x] of the bricks that image and mask are deflated in, as `image_bricks`, where each ends as `image_ends`, and `image_shape`; null: stored plainly.',
+    ),
   ...indexKeys,
 })
 export type VolumeShardIndex = z.infer<typeof VolumeShardIndex>

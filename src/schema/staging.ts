@@ -43,6 +43,14 @@ export const StagingPlan = z.strictObject({
   preprocess: PreprocessSpec,
   case_bytes: z.int().positive().describe('Of a stored case; of volumes the mean of a sample.'),
   mask_values: z.array(z.int()).nullable().describe('Those that masks may hold; null without masks.'),
+  mask_labels: z
+    .record(z.string(), z.int())
+    .nullable()
+    .describe('Names that DICOM masks give their structures → value; null: their own numbers.'),
+  brick: triple
+    .nullable()
+    .describe('[z, y, x] of the bricks that volumes are deflated in; null: stored plainly.'),
+  deidentified: z.boolean().describe('Reports and the quarantine name cases, never files.'),
   code_version: z.int(),
 })
 export type StagingPlan = z.infer<typeof StagingPlan>

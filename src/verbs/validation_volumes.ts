@@ -3,6 +3,7 @@ import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { nameOf, readIndex } from '../prepare/shard_set.ts'
 import { readSourceMap } from '../prepare/source_map.ts'
 import { readLines, readShardCases } from '../prepare/staging.ts'
+import { readStoredVolume } from '../prepare/stored_volume.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import type { SegmentRun } from '../runs/kinds.ts'
 import { UserError } from '../schema/errors.ts'
@@ -30,7 +31,7 @@ export interface ValidationVolume {
 export async function validationVolumes(run: SegmentRun, most: number): Promise<ValidationVolume[]> {
   const { data } = run.config
   const index = await readIndex(data.shard_set)
-  if (index === null || index.set_id !== data.set_id)
+  if (index === null || index.kind !== 'volumes' || index.set_id !== data.set_id)
     throw new UserError(
       `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
         '  do: run "fiducial prepare" with the recipe of the run again; the same data gives the same set.',
@@ -52,12 +53,10 @@ export async function validationVolumes(run: SegmentRun, most: number): Promise<
       throw new UserError(
         `Where the files of ${stored.case_id} lie is not known.\n  do: run "fiducial prepare" with the recipe again, which notes it.`,
       )
-    const { dtype, shape, data: bits } = (await readSafetensors(join(data.shard_set, file))).image!
-    const voxels =
-      dtype === 'F16' ? new Float16Array(bits.buffer, bits.byteOffset, bits.length) : (bits as StoredVoxels)
+    const { data: voxels, shape } = await readStoredVolume(join(data.shard_set, file), index)
     found.push({
       data: voxels,
-      shape: shape as [number, number, number, number],
+      shape,
       read: () => Promise.all(paths.map(readBytes)),
       mask: masks.get(stored.case_id) ?? null,
     })

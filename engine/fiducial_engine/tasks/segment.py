@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -27,6 +28,7 @@ from fiducial_engine.loader import Batch
 from fiducial_engine.open_data import open_volumes
 from fiducial_engine.sampling import PartRows, Rows
 from fiducial_engine.select import Metrics, dice_metrics
+from fiducial_engine.stored_array import whole
 from fiducial_engine.tasks.segment_loss import SegmentLoss
 from fiducial_engine.tasks.task import Shapes
 from fiducial_engine.windows import logits_of_volume
@@ -124,7 +126,7 @@ class Segment:
         said = Said(len(mine))
         for row in mine:
             logits = self._logits(network, row, precision)
-            mask = torch.from_numpy(self._volumes[row].whole_mask()).to(logits.device)[None]
+            mask = torch.from_numpy(self._mask(row)).to(logits.device)[None]
             finite, loss = torch.isfinite(logits).all()[None], self._loss.per_sample(logits[None], mask)
             real_SV, found_SV = self._loss.truth(mask)[0].flatten(1), self._decided(logits).flatten(1)
             sums = ((found_SV & real_SV).sum(1), found_SV.sum(1), real_SV.sum(1))
@@ -188,7 +190,7 @@ class Segment:
     def _logits(self, network: nn.Module, row: int, precision: str, mirror: tuple[int, ...] = ()) -> Tensor:
         return logits_of_volume(
             network,
-            torch.from_numpy(self._volumes[row].whole_image()),
+            torch.from_numpy(whole(self._volumes[row].image)),
             self._empty_C,
             patch=self._task.patch_size,
             overlap=self._task.overlap,
@@ -197,6 +199,11 @@ class Segment:
             precision=precision,
             mirror=mirror,
         )
+
+    def _mask(self, row: int) -> NDArray[np.uint8]:
+        mask = self._volumes[row].mask
+        assert mask is not None
+        return whole(mask)
 
     def _decided(self, logits_KZYX: Tensor) -> Tensor:
         """Which structures each voxel is given to: the likeliest, or each at probability 0.5 and more."""

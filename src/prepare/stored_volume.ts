@@ -1,0 +1,50 @@
+import type { StoredVoxels } from '../imaging/store_volume.ts'
+import { UserError } from '../schema/errors.ts'
+import type { VolumeShardIndex } from '../schema/shard_set.ts'
+import { readSafetensors, type Tensor } from '../storage/safetensors.ts'
+import { inflateBricks } from './bricks.ts'
+
+/**
+ * The image of a volume's shard as preprocessing gave it.
+ *
+ * @param path of its safetensors file
+ * @throws {UserError} when the file does not hold it
+ */
+export async function readStoredVolume(
+  path: string,
+  { dtype, brick }: Pick<VolumeShardIndex, 'dtype' | 'brick'>,
+): Promise<{ data: StoredVoxels; shape: [number, number, number, number] }> {
+  const tensors = await readSafetensors(path)
+  const tensor = (name: string): Tensor => {
+    const found = tensors[name]
+    if (found) return found
+    throw new UserError(
+      `There is no tensor "${name}".\n  in: ${path}\n  do: run "fiducial prepare --verify" on the recipe; it makes damaged shards again.`,
+    )
+  }
+  if (brick === null) {
+    const { data, shape } = tensor('image')
+    return { data: asStored(data), shape: shape as [number, number, number, number] }
+  }
+  const shape = [...(tensor('image_shape').data as BigInt64Array)].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  const out = new ARRAYS[dtype](shape.reduce((a, b) => a * b, 1))
+  const bricks = {
+    bytes: tensor('image_bricks').data as Uint8Array,
+    ends: tensor('image_ends').data as BigInt64Array,
+  }
+  return { data: await inflateBricks(bricks, shape, brick, out), shape }
+}
+
+const ARRAYS = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
+
+/** Half precision is read as bit patterns. */
+function asStored(data: Tensor['data']): StoredVoxels {
+  return data instanceof Uint16Array
+    ? new Float16Array(data.buffer, data.byteOffset, data.length)
+    : (data as StoredVoxels)
+}
