@@ -38,14 +38,14 @@ export async function writeVolumeShard(
   await makeFolder(join(folder, 'shards'))
   await makeFolder(join(context.folder, 'private'), { isPrivate: true })
   const one = job.cases[0]!
-  const { source, volume, reason } = await read(one, context)
+  const { source, volume, file, reason } = await read(one, context)
   const files = shardFiles(job.name)
   const empty = { notes: {}, formats: {}, heights: {}, widths: {} }
   const report: ShardReport =
     volume === null
       ? {
           shard: null,
-          quarantined: [unreadCase({ case_id: one.case_id, file: one.images[0]!, reason }, context)],
+          quarantined: [unreadCase({ case_id: one.case_id, file, reason }, context)],
           ...empty,
         }
       : {
@@ -83,6 +83,8 @@ interface MaskedVolume extends StoredVolume {
 interface Read {
   source: StagedSource
   volume: MaskedVolume | null
+  /** The one that is at fault, and why; of a case that is sound its first. */
+  file: string
   reason: string
 }
 
@@ -91,6 +93,7 @@ async function read(
   { root, spec, maskValues, maskLabels }: Parameters<typeof writeVolumeShard>[1],
 ): Promise<Read> {
   const source: StagedSource = { case_id: one.case_id, files: [] }
+  const sound = { source, file: one.images[0]!, reason: '' }
   const load = async (path: string): Promise<Uint8Array> => {
     const file: StagedSource['files'][number] = {
       path,
@@ -108,19 +111,22 @@ async function read(
     const volume = await preprocessVolume(await loadAll(one.images, load), spec)
     // A CT takes gigabytes: its files and source voxels are let go before the mask's are there.
     globalThis.gc?.()
-    if (one.mask === undefined) return { source, volume: { ...volume, mask: null }, reason: '' }
+    if (one.mask === undefined) return { ...sound, volume: { ...volume, mask: null } }
     const bytes = await load(one.mask)
     const series = await seriesHeaders(one.images.map((path) => join(root, path)))
     const drawnOn = series === null ? null : { series, labels: maskLabels }
     const { mask, notes } = await preprocessMask(bytes, volume, drawnOn)
     if (maskValues !== null) checkValues(mask, maskValues)
-    return { source, volume: { ...volume, mask, notes: [...volume.notes, ...notes] }, reason: '' }
+    return { ...sound, volume: { ...volume, mask, notes: [...volume.notes, ...notes] } }
   } catch (error) {
+    // Images are read together, and before the mask.
+    const { path, stamp } = source.files.at(-1)!
+    const file = path === one.mask || stamp === null ? path : one.images[0]!
     // What was not reached is listed too: the next run must see when it changes.
     for (const path of [...one.images, ...(one.mask === undefined ? [] : [one.mask])])
       if (!source.files.some((file) => file.path === path))
         source.files.push({ path, stamp: await stampFile(join(root, path)), sha256: null })
-    return { source, volume: null, reason: reasonOf(error) }
+    return { source, volume: null, file, reason: reasonOf(error) }
   }
 }
 
