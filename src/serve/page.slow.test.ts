@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { chromium } from 'playwright-core'
+import { writeNifti } from '../imaging/nifti/write.ts'
+import { goldenVolumes } from '../package/golden_volume.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
+import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
 import { makePhantoms } from '../package/phantoms.ts'
 import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
-import { buildApp } from './app.ts'
+import { TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { buildApp, type Served } from './app.ts'
 
 const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
   existsSync,
@@ -29,6 +33,7 @@ describe('the page in a browser', { skip }, () => {
   let scratch = ''
   let loaded: LoadedPackage
   let other: LoadedPackage
+  let volumes: LoadedSegmenter
   let app: Awaited<ReturnType<typeof buildApp>>
   let context: Awaited<ReturnType<typeof chromium.launchPersistentContext>>
   before(async () => {
@@ -37,9 +42,12 @@ describe('the page in a browser', { skip }, () => {
     await writeTinyPackage(join(scratch, 'other'), { labels: ['mass'] })
     loaded = await loadPackage(join(scratch, 'pkg'))
     other = await loadPackage(join(scratch, 'other'))
-    const models = new Map([
+    await writeTinySegmenter(join(scratch, 'volumes'))
+    volumes = await loadSegmenter(join(scratch, 'volumes'))
+    const models = new Map<string, Served>([
       ['tiny', loaded],
       ['other', other],
+      ['volumes', volumes],
     ])
     app = await buildApp({ models, version: '0' })
     await app.listen({ port: 0 })
@@ -52,7 +60,7 @@ describe('the page in a browser', { skip }, () => {
   after(async () => {
     await context.close()
     await app.close()
-    await Promise.all([loaded.close(), other.close()])
+    await Promise.all([loaded.close(), other.close(), volumes.close()])
     await rm(scratch, { recursive: true, force: true })
   })
 
@@ -96,5 +104,29 @@ describe('the page in a browser', { skip }, () => {
     await page.setInputFiles('#files', file)
     await page.waitForSelector('article table')
     assert.match((await page.textContent('article'))!, /mass/)
+  })
+
+  test('a volume shows its structures in ml, its slices, and a mask to download', async () => {
+    const page = await context.newPage()
+    const errors: string[] = []
+    page.on('pageerror', (error) => errors.push(error.message))
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    await page.goto(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+    await page.selectOption('#model', 'volumes')
+    assert.equal(await page.textContent('#files-heading'), 'Volumes')
+    const { bytes } = (await goldenVolumes(TINY_VOLUME_SPEC, [16, 20, 12]))[0]!
+    const file = { name: 'scan <1>.nii.gz', mimeType: 'application/gzip', buffer: Buffer.from(bytes) }
+    await page.setInputFiles('#files', file)
+    await page.waitForSelector('article table')
+    const { volumes_ml, mask } = await volumes.segment([bytes])
+    const text = (await page.textContent('article'))!
+    assert.ok(text.includes('scan <1>.nii.gz') && text.includes(volumes_ml.body!.toFixed(3)), text)
+    const view = page.locator('.views img')
+    assert.equal(await view.evaluate((image: { naturalWidth: number }) => image.naturalWidth), 912)
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('a.button')])
+    const saved = await readFile(await download.path())
+    assert.ok(saved.equals(await writeNifti(mask, { gzip: true })))
+    assert.equal(await page.textContent('#status'), '1 volume segmented.')
+    assert.deepEqual(errors, [])
   })
 })

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isVolumeFile, volumeCases } from './volume_cases.ts'
+
+const plain = (path: string) => ({ path, start: new Uint8Array(132) })
+const dicom = (path: string) => {
+  const start = new Uint8Array(132)
+  start.set(new TextEncoder().encode('DICM'), 128)
+  return { path, start }
+}
+const ids = (found: ReturnType<typeof volumeCases>) => found.map(({ case_id, files }) => [case_id, files])
+
+test('a NIfTI file is a case by itself where the package takes one channel', () => {
+  assert.deepEqual(ids(volumeCases([plain('d/a_0000.nii.gz'), plain('d/b.nii')], 1)), [
+    ['a_0000', ['d/a_0000.nii.gz']],
+    ['b', ['d/b.nii']],
+  ])
+})
+
+test('files that differ in their channel alone are one case, in the order of the channels', () => {
+  const files = ['d/a_0001.nii.gz', 'd/b_0000.nii.gz', 'd/a_0000.nii.gz', 'd/whole.nii'].map(plain)
+  assert.deepEqual(ids(volumeCases(files, 2)), [
+    ['a', ['d/a_0000.nii.gz', 'd/a_0001.nii.gz']],
+    ['b', ['d/b_0000.nii.gz']],
+    ['whole', ['d/whole.nii']],
+  ])
+})
+
+test('DICOM files of a folder are a series, whatever they are called', () => {
+  const files = [dicom('p/t1/2'), plain('p/x.nii'), dicom('p/t2/1.dcm'), dicom('p/t1/1')]
+  const found = volumeCases(files, 1)
+  assert.deepEqual(ids(found), [
+    ['x', ['p/x.nii']],
+    ['t1', ['p/t1/1', 'p/t1/2']],
+    ['t2', ['p/t2/1.dcm']],
+  ])
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['p/x.nii', 'p/t1', 'p/t2'],
+  )
+})
+
+test('cases of one name keep the name of their folder', () => {
+  assert.deepEqual(ids(volumeCases([plain('a/x.nii'), plain('b/x.nii.gz'), plain('x.nii')], 1)), [
+    ['a_x', ['a/x.nii']],
+    ['b_x', ['b/x.nii.gz']],
+    ['x', ['x.nii']],
+  ])
+})
+
+test('volumes are told by their name or their bytes; the contents of a medium are none', () => {
+  assert.deepEqual(
+    [plain('a.nii'), plain('a.NII.GZ'), dicom('IM1'), plain('a.txt'), dicom('p/DICOMDIR')].map(isVolumeFile),
+    [true, true, true, false, false],
+  )
+})
