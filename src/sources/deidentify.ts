@@ -61,11 +61,18 @@ export function withoutIdentifiers(text: string, paths: readonly string[]): stri
   let cleaned = text
   for (const path of [...paths].sort((a, b) => b.length - a.length))
     if (path !== '') cleaned = cleaned.replaceAll(path, '(file)')
-  return cleaned.replace(PLACE, '').replace(QUOTED, ' is not ').replace(UID, '(UID)').replace(DATE, '(date)')
+  return cleaned
+    .replace(PLACE, '')
+    .replace(QUOTED, ' is not ')
+    .replace(STRUCTURES, '.')
+    .replace(UID, '(UID)')
+    .replace(DATE, '(date)')
 }
 
 /** The line of a message that says where the file lies; long paths are shortened there. */
 const PLACE = /\n {2}(?:at|in): .*/g
+/** What a mask calls its structures is free text, too. */
+const STRUCTURES = /; it has "[^\n]*/g
 /** A value of a damaged element may be any text. */
 const QUOTED = / is "(?:[^"\\]|\\.)*", not /g
 

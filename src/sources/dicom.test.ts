@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { greySlice } from '../imaging/dicom/testing/slices.ts'
 import { DataConfig } from '../schema/data.ts'
 import { Task } from '../schema/task.ts'
+import { withoutIdentifiers } from './deidentify.ts'
 import {
   dicomOf,
   identifiersOf,
@@ -261,4 +262,24 @@ test('of volumes a case is a series of enough slices', async () => {
     ],
   )
   await assert.rejects(readSource(data(3), task, root), /No case was found/)
+})
+
+test('a reason keeps what helps and leaves out paths, values of elements, names of structures, UIDs and dates', () => {
+  const reason =
+    'The DICOM element PatientID (0010,0020) is "Quill\\"feather", not a number.\n  at: /data/Quillfeather/1.dcm\n  do: copy it again.'
+  assert.equal(
+    withoutIdentifiers(reason, []),
+    'The DICOM element PatientID (0010,0020) is not a number.\n  do: copy it again.',
+  )
+  assert.equal(
+    withoutIdentifiers('There is no a/Q.dcm in /r/a: 1.2.840.10008.1.2, 20191231, 2019-12-31, 2.50 mm', [
+      'a/Q.dcm',
+      '/r/a',
+    ]),
+    'There is no (file) in (file): (UID), (date), (date), 2.50 mm',
+  )
+  assert.equal(
+    withoutIdentifiers('The file has no structure "organ"; it has "GTV of Q.".\n  do: that', []),
+    'The file has no structure "organ".\n  do: that',
+  )
 })
