@@ -15,6 +15,7 @@ const MODEL = {
   input: { name: 'image', patch_size: [3, 4, 5], dtype: 'float32' },
   networks: [{ normalization: NORMALIZATION }],
   overlap: 0.5,
+  fingerprint: null,
   inference: { mirror: [], largest_component: [], reasons: [] },
 } as unknown as SegmentPackage
 

@@ -1,6 +1,7 @@
 // The one inference path of volumes: a case's files → stored tensor → windows through the networks → probabilities →
 // mask on the files' own grid. Predicting, serving and certifying all come through here; nothing in it touches disk,
 // network or clock. Shapes: C channels, K outputs, Z Y X voxels of the stored grid.
+import { determinant } from '../imaging/geometry/affine.ts'
 import { preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
@@ -9,6 +10,7 @@ import type { InputNormalization, VolumeSpec } from '../schema/preprocess.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import { labelVolume, toProbabilities } from './label_volume.ts'
 import { slidingWindow } from './sliding_window.ts'
+import { volumeWarnings } from './volume_warnings.ts'
 
 /** A network, wherever it runs: onnxruntime in Node, or in a browser. */
 export interface PatchNetwork {
@@ -41,7 +43,7 @@ export async function segmentFiles(
   const stored = await preprocessVolume(images, model.preprocess)
   const probabilities = await probabilitiesOf(stored, model, networks)
   const mask = maskOf(probabilities, stored, model)
-  return { mask, stored, volumes_ml: volumesOf(mask, model), warnings: [...stored.notes] }
+  return { mask, stored, volumes_ml: volumesOf(mask, model), warnings: volumeWarnings(stored, model) }
 }
 
 /**
@@ -134,9 +136,7 @@ function volumesOf(
 ): Record<string, number> {
   const counts = new Float64Array(256)
   for (let i = 0; i < data.length; i++) counts[data[i]!]!++
-  const [a, b, c, , d, e, f, , g, h, i] = affine as number[]
-  const voxel_ml =
-    Math.abs(a! * (e! * i! - f! * h!) - b! * (d! * i! - f! * g!) + c! * (d! * h! - e! * g!)) / 1000
+  const voxel_ml = Math.abs(determinant(affine)) / 1000
   return Object.fromEntries(
     task.structures.map(({ name, values }) => [
       name,
