@@ -46,7 +46,7 @@ export function segmentCard(
 function inputAndOutput({ preprocess, task, input, networks, inference }: SegmentPackage): string {
   const { channels, orientation, spacing_mm } = preprocess
   return [
-    `- Input: NIfTI volumes of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
+    `- Input: NIfTI volumes or DICOM series of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
       `${spacing_mm === null ? 'at their own spacing' : `resampled to ${spacing_mm.join(' × ')} mm (z, y, x)`}.`,
     `- Output: a mask on the grid of the input. ${task.structures.map(({ name, values }) => `${cell(name)}: ${values.join(', ')}`).join('; ')}.`,
     `- Windows of ${input.patch_size.join(' × ')} voxels${networks.length > 1 ? `, ${networks.length} networks averaged` : ''}` +

@@ -16,13 +16,13 @@ import type { PackageResult } from '../schema/results.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import type { VolumeFingerprint, VolumeShardIndex } from '../schema/shard_set.ts'
 import { readBytes } from '../storage/local.ts'
+import { currentSegmentEvaluation } from './current_evaluation.ts'
 import { evaluateSegmentRun } from './evaluate_segment_run.ts'
 import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
 import type { PackageRunOptions } from './package.ts'
 import { packageResult } from './package_result.ts'
-import { readSegmentEvaluation } from './read_segment_evaluation.ts'
 import { exportSegmentRun, type ReferenceVolume, type SegmentExport } from './segment_reference.ts'
 import { type ValidationVolume, validationVolumes } from './validation_volumes.ts'
 
@@ -64,11 +64,7 @@ export async function packageSegmentRuns(
   }
   await refuseOccupied(out, owner)
   const evaluations: SegmentEvaluation[] = []
-  for (const run of runs)
-    evaluations.push(
-      (await readSegmentEvaluation(join(run.dir, RUN_FILES.evaluation))) ??
-        (await evaluateSegmentRun(run, { split: 'val' }, io)),
-    )
+  for (const run of runs) evaluations.push(await evaluationOf(run, options.set ?? [], io))
   const index = (await readIndex(first.config.data.shard_set)) as VolumeShardIndex | null
   if (index === null)
     throw new UserError(
@@ -136,6 +132,14 @@ export async function packageEnsemble(
   return packageSegmentRuns(runs, options, io)
 }
 
+/** The run's evaluation on validation, made anew where it is not of these predictions and keys. */
+async function evaluationOf(run: SegmentRun, set: readonly string[], io: Io): Promise<SegmentEvaluation> {
+  const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), set)
+  const current = await currentSegmentEvaluation(run, recipe.evaluate)
+  const own = set.filter((override) => override.startsWith('evaluate.'))
+  return current ?? (await evaluateSegmentRun(run, { split: 'val', set: own }, io))
+}
+
 /** A folder each: weights of more than a gigabyte lie beside their graph, under a name that it holds. */
 const networkFile = (n: number) => (n === 0 ? 'model.onnx' : `ensemble/${n + 1}/model.onnx`)
 
@@ -143,6 +147,9 @@ const networkFile = (n: number) => (n === 0 ? 'model.onnx' : `ensemble/${n + 1}/
 function refuseDifferent(runs: readonly SegmentRun[]): void {
   const key = ({ config: { task, data } }: SegmentRun) =>
     JSON.stringify({ task, channels: data.channels, dtype: data.dtype, set_id: data.set_id })
+  const twice = runs.find((run, i) => runs.findIndex(({ dir }) => dir === run.dir) < i)
+  if (twice !== undefined)
+    throw new UserError(`${twice.id} is named twice: an average of itself.\n  do: name each run once.`)
   const other = runs.find((run) => key(run) !== key(runs[0]!))
   if (other === undefined) return
   throw new UserError(
