@@ -197,3 +197,23 @@ test('a table may be de-identified too', async () => {
   const said = JSON.stringify([set.result, set.warnings, set.log])
   for (const one of known) assert(!said.includes(one), one)
 })
+
+test('where studies are evaluated, the tables say which study an image is of', async () => {
+  const root = join(dir, 'studies')
+  await writeRadiographs(root, radiographs(PATIENTS))
+  const { source } = radiographData(root)
+  const set = await prepareSmall(
+    recipeOf(root, { source: { ...source, unit: 'study' } }),
+    join(dir, 'studies-work'),
+  )
+  const folder = `labels-${set.labels.labels_id.slice(0, 12)}`
+  const lines = (await readFile(join(set.dir, 'tables', folder, 'cases.jsonl'), 'utf8')).trim().split('\n')
+  const rows = lines.map((line) => JSON.parse(line))
+  const byStudy = Map.groupBy(rows, (row) => row.attributes.study)
+  assert.equal(byStudy.size, PATIENTS)
+  for (const [study, images] of byStudy) {
+    assert.match(study, /^[a-z2-7]{16}$/)
+    assert.equal(images.length, 2)
+    assert.equal(new Set(images.map((image) => image.patient_id)).size, 1)
+  }
+})

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { STUDY_ATTRIBUTE } from '../evaluate/by_study.ts'
 import type { Case, Labels, SplitPart } from '../schema/case.ts'
 import type { Split } from '../schema/data.ts'
 import type { InputNormalization } from '../schema/preprocess.ts'
@@ -29,11 +30,11 @@ export async function writeLabelsTable(
   cases: readonly Case[],
 ): Promise<LabelsTable> {
   const rows = cases.map(
-    ({ case_id, patient_id, labels: values, attributes }): TableCase => ({
+    ({ case_id, patient_id, study_id, labels: values, attributes }): TableCase => ({
       case_id,
       patient_id,
       labels: Object.fromEntries(labels.map((label) => [label, values[label] ?? null])) as Labels,
-      attributes,
+      attributes: study_id === undefined ? attributes : { ...attributes, [STUDY_ATTRIBUTE]: study_id },
     }),
   )
   const labelsId = hashLines({ set_id: index.set_id, labels }, rows)

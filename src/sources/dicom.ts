@@ -152,6 +152,10 @@ async function casesOf(
       'data.source of kind dicom needs labels for task.kind: classify.\n' +
         '  do: write data.source.labels: { file: labels.csv, key: accession, key_column: …, column: … }.',
     )
+  if (source.unit === 'study' && source.aggregate === 'max' && task.kind === 'classify' && task.exclusive)
+    throw new UserError(
+      'data.source.aggregate: the maximum of scores of classes that exclude each other is no score.\n  do: write mean.',
+    )
   const names = labelNames(task)
   const table = task.kind === 'classify' ? await DicomLabels.read(source.labels!, root, names) : null
   const unknown = Object.fromEntries(names.map((name) => [name, null])) as Labels

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { encodePng } from '#raster'
 import { preprocess } from '../imaging/preprocess.ts'
 import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
+import type { DicomSource } from '../schema/data.ts'
 import {
   identifiersOf,
   identity,
@@ -15,6 +16,7 @@ import {
   writeBelow,
   writeRadiographs,
 } from '../sources/dicom_fixture.ts'
+import { evaluate } from './evaluate.ts'
 import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import type { Io } from './io.ts'
@@ -22,6 +24,7 @@ import { loadRecipe } from './load_recipe.ts'
 import { predict } from './predict.ts'
 import { prepare } from './prepare.ts'
 import { serve } from './serve.ts'
+import { shippedRecipe } from './shipped_recipe.ts'
 
 const PATIENTS = 24
 const known = identifiersOf(PATIENTS)
@@ -37,8 +40,13 @@ before(async () => {
   const broken = radiographBytes({ patient: 1, k: 4, seed: 1 }).subarray(0, 300)
   await writeBelow(root, 'Quillfeather/cut_20191121.dcm', broken)
   await writeTinyPackage(pkg)
+  // Evaluating keeps its salt below the working directory, as prepare does.
+  process.chdir(dir)
 })
-after(() => rm(dir, { recursive: true, force: true }))
+after(() => {
+  process.chdir(tmpdir())
+  return rm(dir, { recursive: true, force: true })
+})
 
 /** Collects all that a verb says. */
 function listening(signal = new AbortController().signal): { io: Io; said: string[] } {
@@ -165,4 +173,52 @@ test('answers and logs of the server name nobody, for what can be scored and wha
   assertNobody(answers.join('\n'))
   assertNobody(said.join('\n'))
   assert(known.includes(identity(2).id))
+})
+
+test('a package is evaluated by study, and the report names nobody and shows no image', async () => {
+  const { io, said } = listening()
+  const recipe = join(dir, 'study.yaml')
+  await init(root, { out: recipe, force: false, dryRun: false }, io)
+  const set = ['data.source.unit=study', 'data.source.aggregate=max', 'evaluate.bootstrap=100']
+  const out = join(dir, 'evaluated')
+  const data = await loadRecipe(recipe, set)
+  const target = { package: pkg, data }
+  const byStudy = await evaluate(target, { split: 'all', out }, io)
+  assert.equal(byStudy.cases, PATIENTS)
+  assert.match(byStudy.warnings.join('\n'), /each with the maximum of the scores of its images \(48\)/)
+  const byImage = await evaluate(
+    { package: pkg, data: await loadRecipe(recipe) },
+    { split: 'all', out: join(dir, 'evaluated-images') },
+    io,
+  )
+  assert.equal(byImage.cases, 2 * PATIENTS)
+  assert.equal(byImage.patients, PATIENTS)
+  assertNobody(JSON.stringify([said, byStudy, byImage]))
+  for (const folder of [out, join(dir, 'evaluated-images')])
+    for (const name of await readdir(folder)) {
+      const text = await readFile(join(folder, name), 'latin1')
+      assertNobody(text)
+      assert(!text.includes('data:image/png'))
+    }
+})
+
+test('a package of de-identified data carries its recipe without the paths of the data', async () => {
+  const { io } = listening()
+  const path = join(dir, 'shipped.yaml')
+  await init(root, { out: path, force: false, dryRun: false }, io)
+  const { recipe } = await loadRecipe(path)
+  const shipped = shippedRecipe(recipe)
+  assert.deepEqual(shipped, {
+    ...recipe,
+    data: {
+      ...recipe.data,
+      root: '(private)',
+      source: {
+        ...recipe.data.source,
+        labels: { ...(recipe.data.source as DicomSource).labels, file: '(private)' },
+      },
+    },
+  })
+  const open = { ...recipe, data: { ...recipe.data, deidentify: false } }
+  assert.equal(shippedRecipe(open), open)
 })

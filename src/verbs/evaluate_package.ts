@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { STUDY_ATTRIBUTE } from '../evaluate/by_study.ts'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { preprocess } from '../imaging/preprocess.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
@@ -15,6 +16,7 @@ import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
 import { readBytes, sha256File, stampFile } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
+import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
@@ -44,7 +46,9 @@ export async function evaluatePackage(
       privateFolder: privateFolder({}, { mayWrite: true }),
     })
     const cases = casesOf(source, data, options.split)
-    const { predictions, failed, hashes } = await predictCases(cases, root, loaded, io)
+    const scored = await predictCases(cases, root, loaded, io)
+    const { failed, hashes } = scored
+    const { predictions, warnings: ofUnits } = evaluatedUnits(recipe.data, scored.predictions)
     if (predictions.length === 0)
       throw new UserError(
         `None of the ${count(cases.length, 'case')} could be scored: ${source.deidentified ? withoutIdentifiers(failed[0]!.reason, [root]) : failed[0]!.reason}`,
@@ -52,6 +56,7 @@ export async function evaluatePackage(
     const isFixed = model.task.exclusive || labels.some((label) => model.operating_points[label])
     const warnings = [
       ...loaded.warnings,
+      ...ofUnits,
       ...(await builtOnWarning(loaded, source, hashes, root, options.split)),
       ...notMeasuredWarnings(loaded, labels, source, failed),
       ...(options.split === 'test'
@@ -72,11 +77,13 @@ export async function evaluatePackage(
       warnings,
     })
     const files = new Map(cases.map((one) => [one.case_id, join(root, one.images[0]!)]))
-    const images = mayShowPixels(recipe.data)
-      ? await reportImages(predictions, evaluation, async (case_id) =>
-          preprocess(await readBytes(files.get(case_id)!), model.preprocess),
-        )
-      : []
+    // A study has no image to show by itself.
+    const images =
+      mayShowPixels(recipe.data) && ofUnits.length === 0
+        ? await reportImages(predictions, evaluation, async (case_id) =>
+            preprocess(await readBytes(files.get(case_id)!), model.preprocess),
+          )
+        : []
     return {
       evaluation,
       report: {
@@ -148,7 +155,8 @@ async function predictCases(
   for await (const one of predictFiles(files, loaded, { signal: io.signal })) {
     if ('reason' in one) failed.push(one)
     else {
-      const { case_id, patient_id, labels, attributes } = byId.get(one.case_id)!
+      const { case_id, patient_id, study_id, labels, attributes: given } = byId.get(one.case_id)!
+      const attributes = study_id === undefined ? given : { ...given, [STUDY_ATTRIBUTE]: study_id }
       hashes.push(one.input_sha256)
       predictions.push({ case_id, patient_id, labels, logits: {}, scores: one.scores, attributes })
     }

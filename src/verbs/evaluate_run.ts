@@ -12,6 +12,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
+import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
@@ -48,9 +49,13 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
     throw new UserError(
       `The split of ${run.id} has no ${part} cases.\n  do: evaluate other data with the run's package and --data.`,
     )
-  const known = [...run.damage, ...leakWarnings(split)]
+  const known = [
+    ...run.damage,
+    ...leakWarnings(split),
+    ...evaluatedUnits(recipe.data, val.predictions).warnings,
+  ]
   const measure = ({ predictions, sha256 }: StoredPredictions, more: Partial<MeasureOptions>) => ({
-    ...evaluatePredictions(predictions, {
+    ...evaluatePredictions(evaluatedUnits(recipe.data, predictions).predictions, {
       ...measureOptions(run, config),
       warnings: known,
       ...more,
@@ -89,7 +94,10 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
         title: run.id,
         events: settleEvents(run.events),
         run: run.config,
-        images: load === null ? [] : await reportImages(predictions, evaluation, load),
+        images:
+          load === null
+            ? []
+            : await reportImages(evaluatedUnits(recipe.data, predictions).predictions, evaluation, load),
         synthetic: isSynthetic(recipe, predictions),
         ...(evaluation.split === 'val' && test.report !== null && { testReport: RUN_FILES.testReport }),
       },

@@ -18,6 +18,7 @@ import { packageResult } from './package_result.ts'
 import { type RunMaterials, readRunMaterials } from './run_materials.ts'
 import { validationOf } from './run_validation.ts'
 import { servedScores } from './served_scores.ts'
+import { shippedRecipe } from './shipped_recipe.ts'
 import { type FindFile, filesOfRun } from './source_files.ts'
 
 export interface PackageRunOptions {
@@ -146,7 +147,7 @@ function modelJson(
     provenance: {
       ...config.provenance,
       created: about.created.toISOString(),
-      recipe: recipe as ModelPackage['provenance']['recipe'],
+      recipe: shippedRecipe(recipe) as ModelPackage['provenance']['recipe'],
       ...trainingOf(run),
       run: id,
       step,

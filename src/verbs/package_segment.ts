@@ -25,6 +25,7 @@ import { loadRecipe } from './load_recipe.ts'
 import type { PackageRunOptions } from './package.ts'
 import { packageResult } from './package_result.ts'
 import { exportSegmentRun, type ReferenceVolume, type SegmentExport } from './segment_reference.ts'
+import { shippedRecipe } from './shipped_recipe.ts'
 import { type ValidationVolume, validationVolumes } from './validation_volumes.ts'
 
 /** Real cases that are segmented again from their files: each takes seconds to minutes. */
@@ -197,7 +198,7 @@ function modelJson(
     provenance: {
       ...config.provenance,
       created: about.created.toISOString(),
-      recipe: recipe as SegmentPackage['provenance']['recipe'],
+      recipe: shippedRecipe(recipe) as SegmentPackage['provenance']['recipe'],
       ...trainingOf(runs[0]!),
       run: runs.length === 1 ? id : null,
       step: runs[0]![recipe.package.checkpoint]!.step,
