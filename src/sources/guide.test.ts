@@ -32,6 +32,15 @@ test('the recipe and the task of docs/guides/volumes.md are valid, and its layou
     parse(Source, typeof source === 'string' ? { kind: source } : source, 'a source of the guide')
 })
 
+test('the recipes of docs/guides/dicom.md are valid', () => {
+  const text = readFileSync(fileURLToPath(new URL('../../docs/guides/dicom.md', import.meta.url)), 'utf8')
+  const [images, series] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!)
+  const { source } = parse(DataConfig, parseYaml(images!).data, 'the images of the guide')
+  assert.equal(source.kind, 'dicom')
+  const recipe = parseRecipe({ name: 'series', ...parseYaml(series!) }, 'the series of the guide')
+  assert.equal(recipe.prepare.kind, 'volume')
+})
+
 test('the keys of a recipe that docs/guides/volumes.md explains exist', () => {
   const volumes = readFileSync(
     fileURLToPath(new URL('../../docs/guides/volumes.md', import.meta.url)),
