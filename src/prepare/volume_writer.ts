@@ -120,8 +120,9 @@ async function read(
     return { ...sound, volume: { ...volume, mask, notes: [...volume.notes, ...notes] } }
   } catch (error) {
     // Images are read together, and before the mask.
-    const { path, stamp } = source.files.at(-1)!
-    const file = path === one.mask || stamp === null ? path : one.images[0]!
+    const last = source.files.at(-1)
+    const isLast = last !== undefined && (last.path === one.mask || last.stamp === null)
+    const file = isLast ? last.path : one.images[0]!
     // What was not reached is listed too: the next run must see when it changes.
     for (const path of [...one.images, ...(one.mask === undefined ? [] : [one.mask])])
       if (!source.files.some((file) => file.path === path))

@@ -117,8 +117,8 @@ test('a contact sheet of volumes has a row a structure and one for volumes witho
 async function writeNnUNet(root: string): Promise<void> {
   for (const folder of ['imagesTr', 'labelsTr']) await mkdir(join(root, folder), { recursive: true })
   const ids = planned.slice(0, 6).map((one) => one.case_id)
+  // The mask stands in for an image of one channel.
   for (const id of ids)
-    // The mask stands in for an image of one channel.
     for (const [folder, ending] of [
       ['imagesTr', '_0000'],
       ['imagesTr', '_0001'],
