@@ -136,11 +136,11 @@ function volumesOf(
 ): Record<string, number> {
   const counts = new Float64Array(256)
   for (let i = 0; i < data.length; i++) counts[data[i]!]!++
-  const voxel_ml = Math.abs(determinant(affine)) / 1000
+  const voxel_mm3 = Math.abs(determinant(affine))
   return Object.fromEntries(
     task.structures.map(({ name, values }) => [
       name,
-      values.reduce((sum, value) => sum + counts[value]!, 0) * voxel_ml,
+      (values.reduce((sum, value) => sum + counts[value]!, 0) * voxel_mm3) / 1000,
     ]),
   )
 }
