@@ -174,11 +174,19 @@ function describeMask(prediction, model) {
     const ml = prediction.volumes_ml[name]
     row.append(label, element('td', ml > 0 ? ml.toFixed(ml < 10 ? 3 : 1) : 'none found', 'number'))
   }
-  const link = element('a', `Download ${prediction.mask}`, 'button')
-  const bytes = Uint8Array.from(atob(prediction.mask_base64), (c) => c.charCodeAt(0))
-  link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/gzip' }))
-  link.download = prediction.mask
-  return [table, ...warningsOf(prediction), link, provenance(prediction, model)]
+  const { mask, mask_base64, mask_dicom, mask_dicom_base64 } = prediction
+  const links = element('p', '', 'links')
+  links.append(download(mask, mask_base64, 'application/gzip'))
+  if (mask_dicom) links.append(download(mask_dicom, mask_dicom_base64, 'application/dicom'))
+  return [table, ...warningsOf(prediction), links, provenance(prediction, model)]
+}
+
+function download(name, base64, type) {
+  const link = element('a', `Download ${name}`, 'button')
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))
+  link.href = URL.createObjectURL(new Blob([bytes], { type }))
+  link.download = name
+  return link
 }
 
 const isImage = (file) => file.type.startsWith('image/') || /\.(png|jpe?g|tiff?|webp)$/i.test(file.name)
