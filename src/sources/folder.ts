@@ -89,8 +89,11 @@ export function noImages(root: string, others: readonly string[]): string {
   }
   if (formats.size > 0)
     return (
-      `${root} holds ${[...formats].map(([format, n]) => `${count(n, 'file')} in ${format} format`).join(' and ')}, which this version does not read yet.\n` +
-      '  read are: PNG, JPEG, TIFF and WebP\n  do: export the images in one of these formats (PNG or TIFF keep 16 bits).'
+      `${root} holds ${[...formats].map(([format, n]) => `${count(n, 'file')} in ${format} format`).join(' and ')}, which are not read as single images.\n` +
+      '  read are: PNG, JPEG, TIFF and WebP\n  do: export the images in one of these formats (PNG or TIFF keep 16 bits).' +
+      (formats.has('NIfTI')
+        ? " For volumes with masks name the folder that holds dataset.json and imagesTr, in the Decathlon's or nnU-Net's layout."
+        : '')
     )
   return `${root} holds no image${others.length > 0 ? `; of ${count(others.length, 'file')} none ends in .png, .jpg, .jpeg, .tif, .tiff or .webp` : ''}.\n  do: check data.root.`
 }

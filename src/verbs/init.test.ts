@@ -371,10 +371,10 @@ test('a table whose images are elsewhere, and other files, are refused', async (
   )
 })
 
-test('DICOM and NIfTI are named as not read yet', async () => {
+test('DICOM and NIfTI are named as no single images', async () => {
   await assert.rejects(
     start(await folder({ 'a/1.dcm': 'x', 'a/2.dcm': 'x' })),
-    /2 files in DICOM format, which this version does not read yet/,
+    /2 files in DICOM format, which are not read as single images/,
   )
   await assert.rejects(
     start(
