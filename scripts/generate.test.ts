@@ -21,7 +21,7 @@ test('editors accept a bare name where a variant has no other required key, and 
   }
   const source = schema.properties.data!.properties.source!
   assert.deepEqual(source.anyOf![0], {
-    enum: ['folder', 'chestxray14', 'mhist', 'decathlon', 'nnunet', 'phantom', 'phantom_volumes'],
+    enum: ['folder', 'chestxray14', 'mhist', 'decathlon', 'nnunet', 'dicom', 'phantom', 'phantom_volumes'],
   })
   assert.deepEqual(schema.properties.train!.properties.optimizer!.anyOf![0], { enum: ['adamw', 'sgd'] })
   assert.equal(Object.hasOwn(schema.properties.task!, 'anyOf'), false)
