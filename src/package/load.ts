@@ -5,7 +5,7 @@ import type { ModelPackage } from '../schema/model_package.ts'
 import type { PredictResult } from '../schema/results.ts'
 import type { Network } from './infer.ts'
 import { type InputFile, predictFiles } from './predict_files.ts'
-import { certificateProblem, findDamage, type PackageManifest, readManifest, refuseDamage } from './read.ts'
+import { findDamage, type PackageManifest, readManifest, refuseDamage, refuseUncertified } from './read.ts'
 import { openSession, type Session, type TensorInfo } from './session.ts'
 
 export interface LoadOptions {
@@ -42,13 +42,7 @@ export interface LoadedPackage {
  */
 export async function loadPackage(dir: string, options: LoadOptions = {}): Promise<LoadedPackage> {
   const manifest = await readManifest(dir)
-  const problem = certificateProblem(manifest)
-  if (problem !== null && !options.allowFailed)
-    throw new UserError(
-      `The package ${dir} is not certified: ${problem}.\n` +
-        '  do: see what fails with "fiducial package --verify <package>", or package the run again; ' +
-        '--allow-failed uses it all the same, for trials only.',
-    )
+  const problem = refuseUncertified(manifest, options)
   // The network loads in its own thread while the files are hashed here; damage is told before what it led to.
   const opening = openPackage(manifest, problem, options)
   opening.catch(() => {})

@@ -4,12 +4,12 @@ import { UserError } from '../schema/errors.ts'
 import type { AnyPackage, SegmentPackage } from '../schema/segment_package.ts'
 import { type LoadedPackage, type LoadOptions, openPackage } from './load.ts'
 import {
-  certificateProblem,
   findDamage,
   isSegmentPackage,
   type PackageManifest,
   readAnyManifest,
   refuseDamage,
+  refuseUncertified,
 } from './read.ts'
 import { outputsOf, type Segmented, segmentFiles } from './segment.ts'
 import { openSession, type Session } from './session.ts'
@@ -40,13 +40,7 @@ export async function loadAnyPackage(
   options: LoadOptions = {},
 ): Promise<LoadedPackage | LoadedSegmenter> {
   const manifest = await readAnyManifest(dir)
-  const problem = certificateProblem(manifest)
-  if (problem !== null && !options.allowFailed)
-    throw new UserError(
-      `The package ${dir} is not certified: ${problem}.\n` +
-        '  do: see what fails with "fiducial package --verify <package>", or package the run again; ' +
-        '--allow-failed uses it all the same, for trials only.',
-    )
+  const problem = refuseUncertified(manifest, options)
   refuseDamage(await findDamage(manifest))
   return isOfImages(manifest)
     ? openPackage(manifest, problem, options)

@@ -123,6 +123,24 @@ export function certificateProblem(
   return null
 }
 
+/**
+ * @param options `allowFailed`: open it all the same
+ * @returns why the package may not be relied on, or null
+ * @throws {UserError} when it may not, unless that is allowed
+ */
+export function refuseUncertified(
+  manifest: Pick<PackageManifest, 'dir' | 'certificate' | 'certifiedDigest'>,
+  options: { allowFailed?: boolean },
+): string | null {
+  const problem = certificateProblem(manifest)
+  if (problem === null || options.allowFailed) return problem
+  throw new UserError(
+    `The package ${manifest.dir} is not certified: ${problem}.\n` +
+      '  do: see what fails with "fiducial package --verify <package>", or package the run again; ' +
+      '--allow-failed uses it all the same, for trials only.',
+  )
+}
+
 /** Files of a package that are missing or changed, one line each. */
 export async function findDamage({ dir, model: { files } }: PackageManifest<AnyPackage>): Promise<string[]> {
   const damage: string[] = []
