@@ -45,6 +45,10 @@ export async function sniff(path: string): Promise<Sniffed> {
     throw new UserError(
       `None of the images could be read${data.deidentified ? '' : `, e.g. ${firstFew(images, 3)}`}.\n  in: ${draft.root}\n  do: open one in a viewer; it must be PNG, JPEG, TIFF, WebP or DICOM.`,
     )
+  if (look.formats.includes('dicom') && !data.deidentified)
+    draft.unsure.push(
+      'the files are DICOM, but cases and patients go by the ids of the table; data.deidentify: true replaces them by salted hashes',
+    )
   const patients = new Set(data.cases.map((c) => c.patient_id)).size
   if (patients < 20)
     draft.unsure.push(

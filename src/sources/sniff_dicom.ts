@@ -100,7 +100,7 @@ function volumesAdvice(root: string, headers: readonly DicomHeader[], { files }:
   const masks = files.filter(({ header }) => header.drawn_on !== null).length
   const segment = masks > 0
   return (
-    `${root} holds ${count(series, 'series').replace('seriess', 'series')} of slices, and ${count(masks, 'segmentation or structure set')} drawn on them: volumes, for which a recipe is written by hand.\n` +
+    `${root} holds ${series} series of slices${segment ? `, and ${count(masks, 'mask')} drawn on them` : ''}: volumes, for which a recipe is written by hand.\n` +
     '  do: write it, e.g.\n' +
     `        name: volumes\n        data: { root: ${root}, source: ${segment ? 'dicom' : '{ kind: dicom, labels: { file: labels.csv, key: series, key_column: series, column: label } }'} }\n` +
     '        prepare: { kind: volume, spacing_mm: [3, 1, 1]' +

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { encodePng } from '#raster'
+import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import { preprocess } from '../imaging/preprocess.ts'
 import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
 import type { DicomSource } from '../schema/data.ts'
@@ -221,4 +222,33 @@ test('a package of de-identified data carries its recipe without the paths of th
   })
   const open = { ...recipe, data: { ...recipe.data, deidentify: false } }
   assert.equal(shippedRecipe(open), open)
+})
+
+test('a folder of series is refused with a recipe of volumes to write', async () => {
+  const series = join(dir, 'series')
+  for (const [k, bytes] of obliqueSeries().files.entries()) await writeBelow(series, `a/${k}`, bytes)
+  for (let k = 0; k < 8; k++)
+    await writeBelow(
+      series,
+      `b/${k}`,
+      radiographBytes({ patient: 0, k, seed: k, changes: { Modality: 'CT' } }),
+    )
+  await assert.rejects(
+    init(series, { out: join(dir, 'series.yaml'), force: false, dryRun: false }, listening().io),
+    /holds 2 series of slices: volumes/,
+  )
+})
+
+test('a table of DICOM files is read as a table, with a word on its ids', async () => {
+  const folder = join(dir, 'listed')
+  const rows = ['file,patient_id,label']
+  for (const one of radiographs(PATIENTS)) {
+    await writeBelow(folder, `${one.patient}-${one.k}.dcm`, radiographBytes(one))
+    rows.push(`${one.patient}-${one.k}.dcm,${one.patient},${one.patient % 3 === 0 ? 'sick' : 'normal'}`)
+  }
+  await writeBelow(folder, 'labels.csv', rows.join('\n'))
+  const options = { out: join(dir, 'listed.yaml'), force: false, dryRun: false }
+  const drafted = await init(folder, options, listening().io)
+  assert.equal(drafted.source, 'csv')
+  assert.match(drafted.please_check.join('\n'), /data\.deidentify: true/)
 })
