@@ -8,6 +8,7 @@ import { UserError } from '../schema/errors.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
 import type { ShardReport, StagedSource } from '../schema/staging.ts'
+import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { seriesHeaders } from '../sources/series_headers.ts'
 import { makeFolder, readBytes, sha256, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
 import { type Dtype, encodeSafetensors, safetensorsParts, type Tensor } from '../storage/safetensors.ts'
@@ -59,7 +60,9 @@ export async function writeVolumeShard(
           ),
           quarantined: [],
           ...empty,
-          notes: Object.fromEntries(volume.notes.map((note) => [note, 1])),
+          notes: Object.fromEntries(
+            volume.notes.map((note) => [context.deidentified ? withoutIdentifiers(note, []) : note, 1]),
+          ),
           formats: { [volume.format]: one.images.length },
           volume: geometryOf(volume, context.spec),
         }

@@ -65,6 +65,7 @@ export function withoutIdentifiers(text: string, paths: readonly string[]): stri
     .replace(PLACE, '')
     .replace(QUOTED, ' is not ')
     .replace(STRUCTURES, '.')
+    .replace(STRUCTURE, '$1f a structure')
     .replace(UID, '(UID)')
     .replace(DATE, '(date)')
 }
@@ -73,6 +74,7 @@ export function withoutIdentifiers(text: string, paths: readonly string[]): stri
 const PLACE = /\n {2}(?:at|in): .*/g
 /** What a mask calls its structures is free text, too. */
 const STRUCTURES = /; it has "[^\n]*/g
+const STRUCTURE = /\b([Oo])f "(?:[^"\\]|\\.)*"/g
 /** A value of a damaged element may be any text. */
 const QUOTED = / is "(?:[^"\\]|\\.)*", not /g
 

@@ -282,4 +282,8 @@ test('a reason keeps what helps and leaves out paths, values of elements, names 
     withoutIdentifiers('The file has no structure "organ"; it has "GTV of Q.".\n  do: that', []),
     'The file has no structure "organ".\n  do: that',
   )
+  assert.equal(
+    withoutIdentifiers('Contours of "GTV \\"Q\\"" lie halfway between slices.', []),
+    'Contours of a structure lie halfway between slices.',
+  )
 })
