@@ -1,4 +1,4 @@
-import { apply } from './geometry/affine.ts'
+import { apply, voxelSizes } from './geometry/affine.ts'
 import type { Grid } from './geometry/grid.ts'
 import { axcodes, orientedGrid } from './geometry/orientation.ts'
 import { ImageError } from './image_error.ts'
@@ -28,7 +28,7 @@ export function checkMaskGrid(mask: Volume, image: Grid): string | null {
       'give the mask that was drawn on this image, or resample it onto the image.',
     )
   const apart = Math.max(...corners(image.shape).map((corner) => distance(turned, image, corner)))
-  const limit = TOLERANCE_VOXELS * Math.min(...spacings(image))
+  const limit = TOLERANCE_VOXELS * Math.min(...voxelSizes(image.affine))
   if (apart > limit)
     throw new ImageError(
       `The mask and the image have the same shape but other affines: their corners lie up to ${apart.toFixed(2)} mm apart.`,
@@ -51,8 +51,4 @@ function corners(shape: Triple): Triple[] {
 function distance(a: Grid, b: Grid, index: Triple): number {
   const [p, q] = [apply(a.affine, index), apply(b.affine, index)]
   return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2])
-}
-
-function spacings({ affine }: Grid): number[] {
-  return [0, 1, 2].map((column) => Math.hypot(affine[column]!, affine[4 + column]!, affine[8 + column]!))
 }

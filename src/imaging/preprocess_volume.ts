@@ -9,7 +9,7 @@ import { normalizeChannel } from './intensity/normalize_channel.ts'
 import { checkMaskGrid } from './mask_grid.ts'
 import { type DrawnOn, readMask } from './read_mask.ts'
 import { readVolume } from './read_volume.ts'
-import { type StoredVoxels, toStored } from './store_volume.ts'
+import { STORED_ARRAYS, type StoredVoxels, toStored } from './store_volume.ts'
 import type { Affine, Triple, Volume } from './volume.ts'
 
 export interface StoredVolume {
@@ -116,7 +116,7 @@ const SLAB_SLICES = 32
  */
 function storedBySlabs(volume: Volume, { shape, affine }: Grid, spec: VolumeSpec): StoredVoxels {
   const [Z, Y, X] = shape
-  const out = new STORED[spec.dtype](spec.channels * Z * Y * X)
+  const out = new STORED_ARRAYS[spec.dtype](spec.channels * Z * Y * X)
   for (let z = 0; z < Z; z += SLAB_SLICES) {
     const slab: Grid = {
       shape: [Math.min(SLAB_SLICES, Z - z), Y, X],
@@ -132,8 +132,6 @@ function storedBySlabs(volume: Volume, { shape, affine }: Grid, spec: VolumeSpec
   }
   return out
 }
-
-const STORED = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
 
 /** @throws {ImageError} for values that are no labels: fractions, negatives, above 255 */
 function wholeLabels(values: Volume['data']): Uint8Array {

@@ -2,6 +2,14 @@ import type { VolumeSpec } from '../schema/preprocess.ts'
 
 export type StoredVoxels = Uint8Array | Int16Array | Float16Array | Float32Array
 
+/** The array of each stored type. */
+export const STORED_ARRAYS = {
+  uint8: Uint8Array,
+  int16: Int16Array,
+  float16: Float16Array,
+  float32: Float32Array,
+} satisfies Record<VolumeSpec['dtype'], unknown>
+
 /** Values converted at once: what is read stays ahead of what is written into the same memory. */
 const CHUNK = 1 << 16
 

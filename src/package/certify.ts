@@ -235,7 +235,8 @@ export function limited(name: string, value: number, limit: number): Check {
   return { name, passed, value: Number.isFinite(value) ? value : String(value), limit }
 }
 
-function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+/** Infinite for arrays of other lengths; NaN stays NaN, which fails any limit. */
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY
   let largest = 0
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))

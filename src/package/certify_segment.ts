@@ -1,6 +1,6 @@
 import { preprocessVolume } from '../imaging/preprocess_volume.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
-import { type Check, limited } from './certify.ts'
+import { type Check, largestDifference, limited } from './certify.ts'
 import { type ExpectedVolume, tensorSha256 } from './golden_volume.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
 import { maskOf, outputsOf, probabilitiesOf } from './segment.ts'
@@ -148,14 +148,6 @@ async function patchDifference(
       }
     }
   }
-  return worst
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY
-  let worst = 0
-  // NaN stays in the maximum and then fails the limit.
-  for (let i = 0; i < a.length; i++) worst = Math.max(worst, Math.abs(a[i]! - b[i]!))
   return worst
 }
 

@@ -1,7 +1,7 @@
-import type { StoredVoxels } from '../imaging/store_volume.ts'
+import { STORED_ARRAYS, type StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import type { VolumeShardIndex } from '../schema/shard_set.ts'
-import { readSafetensors, type Tensor } from '../storage/safetensors.ts'
+import { type Dtype, readSafetensors, type Tensor } from '../storage/safetensors.ts'
 import { inflateBricks } from './bricks.ts'
 
 /**
@@ -32,7 +32,7 @@ export async function readStoredVolume(
     number,
     number,
   ]
-  const out = new ARRAYS[dtype](shape.reduce((a, b) => a * b, 1))
+  const out = new STORED_ARRAYS[dtype](shape.reduce((a, b) => a * b, 1))
   const bricks = {
     bytes: tensor('image_bricks').data as Uint8Array,
     ends: tensor('image_ends').data as BigInt64Array,
@@ -40,7 +40,13 @@ export async function readStoredVolume(
   return { data: await inflateBricks(bricks, shape, brick, out), shape }
 }
 
-const ARRAYS = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
+/** As safetensors names the stored types. */
+export const STORED_DTYPES = {
+  uint8: 'U8',
+  int16: 'I16',
+  float16: 'F16',
+  float32: 'F32',
+} as const satisfies Record<VolumeShardIndex['dtype'], Dtype>
 
 /** Half precision is read as bit patterns. */
 function asStored(data: Tensor['data']): StoredVoxels {

@@ -17,6 +17,7 @@ import { caseSha256 } from './case_sources.ts'
 import { foregroundIndex } from './foreground.ts'
 import { shardFiles } from './shard_layout.ts'
 import type { ShardContext, ShardJob } from './shard_writer.ts'
+import { STORED_DTYPES } from './stored_volume.ts'
 import { reasonOf, unreadCase } from './unreadable.ts'
 
 /**
@@ -158,8 +159,6 @@ function checkValues(mask: Uint8Array, known: readonly number[]): void {
   )
 }
 
-const DTYPES = { uint8: 'U8', int16: 'I16', float16: 'F16', float32: 'F32' } satisfies Record<string, Dtype>
-
 async function writeFiles(
   { data, dtype, shape, affine, mask, source }: MaskedVolume,
   digest: string,
@@ -171,7 +170,7 @@ async function writeFiles(
   const [channels, ...grid] = shape
   const foreground = mask === null ? null : foregroundIndex(mask, grid)
   const parts = safetensorsParts({
-    ...(await voxelTensors('image', DTYPES[dtype], data, shape, brick)),
+    ...(await voxelTensors('image', STORED_DTYPES[dtype], data, shape, brick)),
     ...(mask === null ? {} : await voxelTensors('mask', 'U8', mask, grid, brick)),
     ...(foreground === null
       ? {}

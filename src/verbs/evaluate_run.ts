@@ -12,6 +12,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
+import { evaluateOverrides } from './evaluate_overrides.ts'
 import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
@@ -112,13 +113,6 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
   return part === 'test' && isOfSameSettings
     ? { ...result, beside: await evaluatedOn(val.predictions, validation) }
     : result
-}
-
-/** Of a run only `evaluate` can still be changed: everything else has shaped its weights. */
-function evaluateOverrides(overrides: readonly string[]): readonly string[] {
-  const other = overrides.find((override) => !override.startsWith('evaluate.'))
-  if (other === undefined) return overrides
-  throw new UserError(`--set ${other}: of a finished run only evaluate.* can be set.`)
 }
 
 type MeasureOptions = Parameters<typeof evaluatePredictions>[1]

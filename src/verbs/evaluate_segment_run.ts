@@ -17,6 +17,7 @@ import type { EvaluateConfig } from '../schema/recipe.ts'
 import { removeAll, sha256, writeAtomic } from '../storage/local.ts'
 import { chooseInference, mirrorAxes } from './choose_inference.ts'
 import type { EvaluateOptions } from './evaluate.ts'
+import { evaluateOverrides } from './evaluate_overrides.ts'
 import { withTemporaryFolder } from './export_run.ts'
 import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
@@ -185,11 +186,4 @@ async function writeInto(
   await writeAtomic(join(dir, `evaluation${suffix}.json`), `${JSON.stringify(evaluation, null, 2)}\n`)
   await writeAtomic(join(dir, `report${suffix}.html`), report)
   io.log(`wrote ${join(dir, `evaluation${suffix}.json`)} and report${suffix}.html`)
-}
-
-/** Of a run only `evaluate` can still be changed: everything else has shaped its weights. */
-function evaluateOverrides(overrides: readonly string[]): readonly string[] {
-  const other = overrides.find((override) => !override.startsWith('evaluate.'))
-  if (other === undefined) return overrides
-  throw new UserError(`--set ${other}: of a finished run only evaluate.* can be set.`)
 }

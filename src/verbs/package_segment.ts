@@ -5,7 +5,7 @@ import type { CertifiedCase } from '../package/certify_segment.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
 import { publishPackage, refuseOccupied } from '../package/write.ts'
 import { completeSegmentPackage } from '../package/write_segment.ts'
-import { readFingerprint, readIndex } from '../prepare/shard_set.ts'
+import { readFingerprint } from '../prepare/shard_set.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { isSegmentRun, type SegmentRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
@@ -24,6 +24,7 @@ import { isSynthetic } from './is_synthetic.ts'
 import { loadRecipe } from './load_recipe.ts'
 import type { PackageRunOptions } from './package.ts'
 import { packageResult } from './package_result.ts'
+import { indexOfRun } from './run_set.ts'
 import { exportSegmentRun, type ReferenceVolume, type SegmentExport } from './segment_reference.ts'
 import { shippedRecipe } from './shipped_recipe.ts'
 import { type ValidationVolume, validationVolumes } from './validation_volumes.ts'
@@ -67,11 +68,7 @@ export async function packageSegmentRuns(
   await refuseOccupied(out, owner)
   const evaluations: SegmentEvaluation[] = []
   for (const run of runs) evaluations.push(await evaluationOf(run, options.set ?? [], io))
-  const index = (await readIndex(first.config.data.shard_set)) as VolumeShardIndex | null
-  if (index === null)
-    throw new UserError(
-      `The shard set ${first.config.data.shard_set} is gone.\n  do: run "fiducial prepare" again.`,
-    )
+  const index = await indexOfRun(first, 'volumes')
   const inference = together(evaluations)
   const fingerprint = (await readFingerprint(first.config.data.shard_set)) as VolumeFingerprint
   // An ensemble's masks are no run's, and validation wrote those of the best checkpoint.

@@ -4,7 +4,7 @@ import type { Grid } from '../imaging/geometry/grid.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { caseSha256 } from '../prepare/case_sources.ts'
-import { nameOf, readIndex } from '../prepare/shard_set.ts'
+import { nameOf } from '../prepare/shard_set.ts'
 import { readSourceMap } from '../prepare/source_map.ts'
 import { readLines, readShardCases } from '../prepare/staging.ts'
 import { runEngine } from '../python/engine.ts'
@@ -16,6 +16,7 @@ import { maskNames, readCaseMask } from '../sources/case_mask.ts'
 import { readBytes, sha256 } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
 import type { Io } from './io.ts'
+import { indexOfRun } from './run_set.ts'
 
 const CaseLine = z.object({
   row: z.int().min(0),
@@ -52,17 +53,11 @@ export async function predictedPart(
   { mirror, checkpoint }: { mirror: readonly string[]; checkpoint: 'best' | 'latest' },
   io: Io,
 ): Promise<PredictedCase[]> {
+  const { data } = run.config
+  const index = await indexOfRun(run, 'volumes')
   const options = ['--run-dir', run.dir, '--checkpoint', checkpoint, '--part', part, '--out', folder]
   const mirroring = mirror.length > 0 ? ['--mirror', mirror.join(',')] : []
   await runEngine('predict', [...options, ...mirroring], { signal: io.signal, onLog: io.log })
-  const { data } = run.config
-  const index = await readIndex(data.shard_set)
-  if (index === null || index.set_id !== data.set_id)
-    throw new UserError(
-      `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
-        `  expected: ${data.set_id.slice(0, 12)} in ${data.shard_set}\n` +
-        '  do: run "fiducial prepare" with the recipe of the run again; the same data gives the same set.',
-    )
   const sources = await readSourceMap(data.shard_set)
   const lines = (await readLines(join(folder, 'cases.jsonl'), CaseLine)) ?? []
   const cases: PredictedCase[] = []
@@ -101,10 +96,7 @@ async function readProbabilities(
   const tensor = (await readSafetensors(path))[which === 'plain' ? 'probabilities' : 'mirrored']
   if (!tensor) throw new Error(`the engine gave no ${which} probabilities in ${path}`)
   const [channels] = tensor.shape as [number]
-  const data =
-    tensor.dtype === 'F16'
-      ? Float32Array.from(new Float16Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.length))
-      : (tensor.data as Float32Array)
+  const data = tensor.data as Float32Array
   return { data, channels, shape: [shape[1], shape[2], shape[3]], affine }
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { chooseCertifiedCases, type ScoredCase } from '../package/certified_cases.ts'
-import { readIndex, storedCases } from '../prepare/shard_set.ts'
+import { storedCases } from '../prepare/shard_set.ts'
 import type { ImageRun } from '../runs/kinds.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
@@ -9,6 +9,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import { ImageFingerprint, type ImageShardIndex, PART_CODES } from '../schema/shard_set.ts'
 import { readTextIfExists } from '../storage/local.ts'
 import { readRows, readSafetensors } from '../storage/safetensors.ts'
+import { indexOfRun } from './run_set.ts'
 
 /** What a finished run left behind for its package. */
 export interface RunMaterials {
@@ -46,13 +47,7 @@ export async function readRunMaterials(
   numCases: number,
 ): Promise<RunMaterials> {
   const { data, task } = run.config
-  const index = await readIndex(data.shard_set)
-  if (index === null || index.kind !== 'images' || index.set_id !== data.set_id)
-    throw new UserError(
-      `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
-        `  expected: ${data.set_id.slice(0, 12)} in ${data.shard_set}\n` +
-        '  do: run "fiducial prepare" with the recipe of the run again; the same data gives the same set.',
-    )
+  const index = await indexOfRun(run, 'images')
   const thresholds = task.labels.map((label) => evaluation.operating_points[label]?.threshold ?? null)
   const scored = predictions.map(({ case_id, scores }) => ({
     case_id,

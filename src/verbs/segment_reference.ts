@@ -3,6 +3,7 @@ import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { type CertifiedPatches, PATCH_BATCHES } from '../package/certify_segment.ts'
 import { emptyValues } from '../package/segment.ts'
 import { cutWindows } from '../package/sliding_window.ts'
+import { STORED_DTYPES } from '../prepare/stored_volume.ts'
 import { runEngine } from '../python/engine.ts'
 import type { SegmentRun } from '../runs/kinds.ts'
 import { readSafetensors, type Tensor, writeSafetensors } from '../storage/safetensors.ts'
@@ -55,7 +56,7 @@ export async function exportSegmentRun(
       volumes: join(dir, 'volumes.safetensors'),
       probabilities: join(dir, 'probabilities.safetensors'),
     }
-    const dtype = DTYPES[data.dtype]
+    const dtype = STORED_DTYPES[data.dtype]
     await writeSafetensors(files.patches, {
       image: { dtype, shape: [windows.length, data.channels, ...patch], data: patches },
     })
@@ -83,8 +84,6 @@ export async function exportSegmentRun(
     }
   })
 }
-
-const DTYPES = { uint8: 'U8', int16: 'I16', float16: 'F16', float32: 'F32' } as const
 
 function floats(tensors: Record<string, Tensor>, name: string): Float32Array {
   const tensor = tensors[name]

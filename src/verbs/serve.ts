@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { STORED_ARRAYS } from '../imaging/store_volume.ts'
 import { runNetwork } from '../package/infer.ts'
 import type { LoadedPackage, LoadOptions } from '../package/load.ts'
 import { isSegmenter, type LoadedSegmenter, loadAnyPackage } from '../package/load_segmenter.ts'
@@ -112,10 +113,8 @@ async function warmUp(loaded: Loaded): Promise<void> {
   }
 }
 
-const ARRAYS = { uint8: Uint8Array, int16: Int16Array, float16: Float16Array, float32: Float32Array }
-
-function zeros<T extends keyof typeof ARRAYS>(dtype: T, dims: readonly number[]) {
-  return new ARRAYS[dtype](dims.reduce((a, b) => a * b, 1)) as InstanceType<(typeof ARRAYS)[T]>
+function zeros<T extends keyof typeof STORED_ARRAYS>(dtype: T, dims: readonly number[]) {
+  return new STORED_ARRAYS[dtype](dims.reduce((a, b) => a * b, 1)) as InstanceType<(typeof STORED_ARRAYS)[T]>
 }
 
 function bodyLimits(megabytes: number) {

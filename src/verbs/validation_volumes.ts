@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
-import { nameOf, readIndex } from '../prepare/shard_set.ts'
+import { nameOf } from '../prepare/shard_set.ts'
 import { readSourceMap } from '../prepare/source_map.ts'
 import { readLines, readShardCases } from '../prepare/staging.ts'
 import { readStoredVolume } from '../prepare/stored_volume.ts'
@@ -11,6 +11,7 @@ import { SegmentPrediction } from '../schema/prediction.ts'
 import { PART_CODES, type VolumeShardCase } from '../schema/shard_set.ts'
 import { readBytes } from '../storage/local.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
+import { indexOfRun } from './run_set.ts'
 
 /** A validation case of a run, as it is stored and as it lies in the data set. */
 export interface ValidationVolume {
@@ -30,12 +31,7 @@ export interface ValidationVolume {
  */
 export async function validationVolumes(run: SegmentRun, most: number): Promise<ValidationVolume[]> {
   const { data } = run.config
-  const index = await readIndex(data.shard_set)
-  if (index === null || index.kind !== 'volumes' || index.set_id !== data.set_id)
-    throw new UserError(
-      `The shard set of ${run.dir} is ${index === null ? 'gone' : 'another one now'}.\n` +
-        '  do: run "fiducial prepare" with the recipe of the run again; the same data gives the same set.',
-    )
+  const index = await indexOfRun(run, 'volumes')
   const split = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.safetensors')
   const part = (await readSafetensors(split)).part!.data
   const sources = await readSourceMap(data.shard_set)
