@@ -1,5 +1,6 @@
-// fiducial against nnU-Net v2 on one fold with equal minutes of training, on the same machine, one after the other.
-// node bench/nnunet.ts <python with nnunetv2> <recipe> <minutes> [fold]
+// fiducial against nnU-Net v2 on one fold with equal CPU time, on the same machine, one after the other. Ours counts from
+// the start of `train` to its end, validations included; nnU-Net's counts its training steps and their data loading.
+// node bench/nnunet.ts <python with nnunetv2> <recipe> [fold]
 // Prints both mean Dices and the paired difference by case with its bootstrap interval.
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -8,30 +9,18 @@ import { join, resolve } from 'node:path'
 import type { SegmentEvaluation } from '../src/schema/evaluation_segment.ts'
 import type { TrainResult } from '../src/schema/results.ts'
 import { loadRecipe } from '../src/verbs/load_recipe.ts'
-import { runFiducial } from './run_fiducial.ts'
+import { fiducialPath, runFiducial } from './run_fiducial.ts'
 
-const [python, recipePath, minutesText, fold = '0'] = process.argv.slice(2)
-if (python === undefined || recipePath === undefined || minutesText === undefined)
-  throw new Error('usage: node bench/nnunet.ts <python> <recipe> <minutes> [fold]')
-const minutes = Number(minutesText)
+const [python, recipePath, fold = '0'] = process.argv.slice(2)
+if (python === undefined || recipePath === undefined)
+  throw new Error('usage: node bench/nnunet.ts <python> <recipe> [fold]')
 const work = await mkdtemp(join(tmpdir(), 'fiducial-nnunet-'))
 const recipe = resolve(recipePath)
 const { root } = await loadRecipe(recipe)
 
-const train = await runFiducial<TrainResult>(
-  ['train', recipe, '--set', `data.split.fold=${fold}`, '--new'],
-  work,
-)
+await runFiducial(['prepare', recipe], work)
+const { result: train, cpuSeconds } = await timedTraining()
 const ours = await runFiducial<SegmentEvaluation>(['evaluate', train.run_dir], work)
-const events = (await readFile(join(train.run_dir, 'events.jsonl'), 'utf8'))
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line))
-const seconds = events.findLast((event) => event.type === 'end').seconds as Record<string, number>
-const trained = ['data', 'augment', 'forward', 'backward', 'optimizer', 'other'].reduce(
-  (sum, key) => sum + (seconds[key] ?? 0),
-  0,
-)
 
 const val = new Set(ours.per_case.map((one) => one.case_id))
 const dataset = JSON.parse(await readFile(join(root, 'dataset.json'), 'utf8')) as {
@@ -45,7 +34,7 @@ await writeFile(
 )
 const masks = join(work, 'masks')
 const theirs = JSON.parse(
-  (await output(python, [join(import.meta.dirname, 'nnunet.py'), root, split, String(minutes), masks]))
+  (await output(python, [join(import.meta.dirname, 'nnunet.py'), root, split, String(cpuSeconds), masks]))
     .trim()
     .split('\n')
     .at(-1)!,
@@ -79,9 +68,8 @@ const differences = [...val].map((id) => a.get(id)! - b.get(id)!)
 console.log(
   JSON.stringify(
     {
-      minutes,
       fold: Number(fold),
-      fiducial: { dice_mean: ours.metrics.dice_mean, train_seconds: Math.round(trained), steps: train.steps },
+      fiducial: { dice_mean: ours.metrics.dice_mean, cpu_seconds: Math.round(cpuSeconds), steps: train.steps },
       nnunet: { dice_mean: measured.metrics.dice_mean, ...theirs },
       difference: interval(differences),
       work,
@@ -90,6 +78,16 @@ console.log(
     2,
   ),
 )
+
+/** A training and the processor time of all its processes. */
+async function timedTraining(): Promise<{ result: TrainResult; cpuSeconds: number }> {
+  const args = ['train', recipe, '--set', `data.split.fold=${fold}`, '--new', '--json', '--quiet']
+  const times = join(work, 'times')
+  const script = 'cd "$1" && shift && TIMEFORMAT="%U %S" && { time "$@" 2>&3; } 3>&2 2>"$TIMES"'
+  const text = await output('env', [`TIMES=${times}`, 'bash', '-c', script, '_', work, fiducialPath, ...args])
+  const [user, system] = (await readFile(times, 'utf8')).trim().split(' ').map(Number)
+  return { result: JSON.parse(text) as TrainResult, cpuSeconds: user! + system! }
+}
 
 /** Mean and 95 % percentile bootstrap over cases. */
 function interval(values: readonly number[]) {
