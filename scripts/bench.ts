@@ -14,6 +14,7 @@ const benches: { file: string; needs: string[] }[] = [
   { file: 'bench/imaging.ts', needs: [python] },
   { file: 'bench/masks.ts', needs: [python] },
   { file: 'bench/prepare.ts', needs: [] },
+  { file: 'bench/prepare_volumes.ts', needs: [python] },
   { file: 'bench/resample.ts', needs: [python] },
   { file: 'bench/dicom_series.ts', needs: [python] },
   { file: 'bench/serve.ts', needs: [] },

@@ -16,19 +16,19 @@ export interface ForegroundIndex {
  * @param shape [z, y, x]
  */
 export function foregroundIndex(mask: Uint8Array, shape: readonly [number, number, number]): ForegroundIndex {
-  const counts = new Array<number>(256).fill(0)
+  const counts = new Uint32Array(256)
   for (let i = 0; i < mask.length; i++) counts[mask[i]!]!++
-  const values = counts.flatMap((count, value) => (value > 0 && count > 0 ? [value] : []))
+  const values = [...counts.keys()].filter((value) => value > 0 && counts[value]! > 0)
   const kept = counts.map((count) => Math.min(count, MOST_VOXELS))
-  const starts = new Array<number>(256).fill(0)
+  const starts = new Uint32Array(256)
   let total = 0
   for (const value of values) {
     starts[value] = total
     total += kept[value]!
   }
   const rows = new Int32Array(total * 4)
-  const seen = new Array<number>(256).fill(0)
-  const taken = new Array<number>(256).fill(0)
+  const seen = new Uint32Array(256)
+  const taken = new Uint32Array(256)
   const [, numY, numX] = shape
   for (let i = 0; i < mask.length; i++) {
     const value = mask[i]!
