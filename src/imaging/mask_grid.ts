@@ -1,11 +1,8 @@
-import { apply, voxelSizes } from './geometry/affine.ts'
 import type { Grid } from './geometry/grid.ts'
-import { axcodes, orientedGrid } from './geometry/orientation.ts'
+import { axcodes, orientedGrid, reorient } from './geometry/orientation.ts'
+import { cornersApart, isSameGrid } from './geometry/same_grid.ts'
 import { ImageError } from './image_error.ts'
-import type { Triple, Volume } from './volume.ts'
-
-/** Largest distance, in voxels, between what must be the same corner: writers round affines to float32. */
-const TOLERANCE_VOXELS = 0.1
+import type { Volume } from './volume.ts'
 
 /**
  * Checks that a mask lies on the grid of its image. The two may be stored in different orientations, as some tools
@@ -27,11 +24,9 @@ export function checkMaskGrid(mask: Volume, image: Grid): string | null {
       `The mask has ${mask.shape.join('×')} voxels and the image ${image.shape.join('×')} (z×y×x).`,
       'give the mask that was drawn on this image, or resample it onto the image.',
     )
-  const apart = Math.max(...corners(image.shape).map((corner) => distance(turned, image, corner)))
-  const limit = TOLERANCE_VOXELS * Math.min(...voxelSizes(image.affine))
-  if (apart > limit)
+  if (!isSameGrid(turned, image))
     throw new ImageError(
-      `The mask and the image have the same shape but other affines: their corners lie up to ${apart.toFixed(2)} mm apart.`,
+      `The mask and the image have the same shape but other affines: their corners lie up to ${cornersApart(turned, image).toFixed(2)} mm apart.`,
       'give the mask that was drawn on this image; if only its header is wrong, copy the header of the image.',
     )
   return axcodes(mask.affine) === codes
@@ -39,16 +34,12 @@ export function checkMaskGrid(mask: Volume, image: Grid): string | null {
     : 'The image and its mask are stored in different orientations; both are turned by their affines. Check one by eye.'
 }
 
-function corners(shape: Triple): Triple[] {
-  const ends = [0, 1]
-  return ends.flatMap((z) =>
-    ends.flatMap((y) =>
-      ends.map((x): Triple => [z * (shape[0] - 1), y * (shape[1] - 1), x * (shape[2] - 1)]),
-    ),
-  )
-}
-
-function distance(a: Grid, b: Grid, index: Triple): number {
-  const [p, q] = [apply(a.affine, index), apply(b.affine, index)]
-  return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2])
+/**
+ * A mask voxel for voxel over its image: one that is stored in another orientation is turned.
+ *
+ * @throws {ImageError} as `checkMaskGrid`
+ */
+export function maskOnGrid(mask: Volume, image: Grid): Volume {
+  checkMaskGrid(mask, image)
+  return reorient(mask, axcodes(image.affine))
 }

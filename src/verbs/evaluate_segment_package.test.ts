@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { reorient } from '../imaging/geometry/orientation.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
@@ -109,6 +110,19 @@ test('a case on another grid or unreadable is listed, and the others are measure
   assert.match(warnings.join('\n'), /1 case could not be measured and is in no number: case_1/)
   await writeFile(join(root, 'imagesTr/case_0.nii.gz'), 'x')
   await assert.rejects(run(BOTH, {}, root), /None of the 2 cases could be measured: /)
+})
+
+test('a reference stored in another orientation, its affine rounded, is measured as one on the grid of its image', async () => {
+  const root = join(scratch, 'turned')
+  await writeDataSet(root)
+  const expected = await run(BOTH, {}, root)
+  const path = join(root, 'labelsTr/case_1.nii.gz')
+  const turned = reorient(await readNifti(await readFile(path)), 'PSL')
+  const affine = turned.affine.map((value, i) => (i % 4 === 3 && i < 12 ? value + 0.03 : value))
+  await writeFile(path, await writeNifti({ ...turned, affine }, { gzip: true }))
+  const { per_case, warnings } = await run(BOTH, {}, root)
+  assert.deepEqual(per_case, expected.per_case)
+  assert.deepEqual(warnings, expected.warnings)
 })
 
 test('--dry-run says what it would do and writes nothing', async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { evaluateSegments, type SegmentCase } from '../evaluate/evaluate_segments.ts'
 import { measureMasks } from '../evaluate/measure_masks.ts'
+import { maskOnGrid } from '../imaging/mask_grid.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
@@ -23,7 +24,7 @@ import type { Io } from './io.ts'
 import { isSynthetic } from './is_synthetic.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { maskFileName } from './mask_file_name.ts'
-import { type MaskVolumes, maskPairOf, readMaskVolumes, requireSameGrid } from './read_masks.ts'
+import { type MaskVolumes, maskPairOf, readMaskVolumes } from './read_masks.ts'
 import { segmentFigures } from './segment_figures.ts'
 import { type SharedStructures, sharedStructures } from './shared_structures.ts'
 
@@ -171,12 +172,12 @@ async function translatedMasks(
   if (mask === undefined) throw new UserError('It has no reference mask.')
   const files = await Promise.all(images.map((path) => readBytes(join(root, path))))
   const { mask: prediction } = await loaded.segment(files)
-  const reference = await readCaseMask(
+  const drawn = await readCaseMask(
     images.map((path) => join(root, path)),
     join(root, mask),
     maskNames,
   )
-  requireSameGrid(prediction, reference)
+  const reference = maskOnGrid(drawn, prediction)
   const data = shared.ofData(reference.data)
   return {
     prediction: { ...prediction, data: shared.ofPackage(prediction.data) },

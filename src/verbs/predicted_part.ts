@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Grid } from '../imaging/geometry/grid.ts'
+import { maskOnGrid } from '../imaging/mask_grid.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { caseSha256 } from '../prepare/case_sources.ts'
@@ -70,15 +71,17 @@ export async function predictedPart(
       if (!found) throw gone(about.case_id, 'the shard set does not say where its files lie')
       return readFiles(found, stored)
     }
+    const source: Grid = { shape: stored.source_shape, affine: stored.source_affine }
     cases.push({
       ...about,
-      source: { shape: stored.source_shape, affine: stored.source_affine },
+      source,
       probabilities: (which) => readProbabilities(folder, row, which, stored),
       reference: async () => {
         await files()
         const { images, mask } = sources!.get(about.case_id)!
         if (mask === null) throw gone(about.case_id, 'it has no mask')
-        return readCaseMask(images, mask, maskNames(run.config.task.structures))
+        const drawn = await readCaseMask(images, mask, maskNames(run.config.task.structures))
+        return maskOnGrid(drawn, source)
       },
       image: async () => (await readVolume((await files()).images)).volume,
     })

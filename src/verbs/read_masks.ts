@@ -1,8 +1,9 @@
 import type { MaskPair } from '../evaluate/measure_masks.ts'
-import { apply, voxelSizes } from '../imaging/geometry/affine.ts'
+import { voxelSizes } from '../imaging/geometry/affine.ts'
+import { cornersApart, isSameGrid } from '../imaging/geometry/same_grid.ts'
 import { ImageError } from '../imaging/image_error.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
-import type { Affine, Triple, Volume } from '../imaging/volume.ts'
+import type { Affine, Volume } from '../imaging/volume.ts'
 import { readBytes } from '../storage/local.ts'
 
 /** Volumes of one case on one grid. */
@@ -11,8 +12,6 @@ export interface MaskVolumes {
   reference: Volume
 }
 
-/** Corners of the two grids may lie this share of a voxel apart: NIfTI keeps 32 bits, and qforms less than that. */
-const MOST_SHIFT = 0.01
 /** Cosine of axes that still count as at right angles. */
 const MOST_SHEAR = 1e-3
 
@@ -63,36 +62,21 @@ async function readMask(path: string): Promise<Volume> {
 }
 
 /** @throws {ImageError} for two masks that do not lie on the same grid, with the numbers */
-export function requireSameGrid(prediction: Volume, reference: Volume): void {
+function requireSameGrid(prediction: Volume, reference: Volume): void {
+  if (isSameGrid(prediction, reference)) return
   const same = 'predict on the grid of the reference, or resample one of them onto the grid of the other.'
   const [p, r] = [prediction.shape, reference.shape]
-  if (p.some((n, axis) => n !== r[axis]))
+  const apart = cornersApart(prediction, reference)
+  if (!Number.isFinite(apart))
     throw new ImageError(
       `The prediction has ${p.join(' × ')} voxels, the reference ${r.join(' × ')} (z, y, x).`,
       same,
     )
-  const shift = largestShift(prediction.affine, reference.affine, r)
-  if (shift <= MOST_SHIFT * Math.min(...voxelSizes(reference.affine))) return
   throw new ImageError(
-    `Prediction and reference lie up to ${shift.toPrecision(3)} mm apart in the patient: their affines differ.\n` +
+    `Prediction and reference lie up to ${apart.toPrecision(3)} mm apart in the patient: their affines differ.\n` +
       `  prediction: ${describe(prediction.affine)}\n  reference:  ${describe(reference.affine)}`,
     same,
   )
-}
-
-/** mm between the same corners of two grids, where it is most. */
-function largestShift(a: Affine, b: Affine, shape: Triple): number {
-  let most = 0
-  for (let corner = 0; corner < 8; corner++) {
-    const index: Triple = [
-      corner & 1 ? shape[0] - 1 : 0,
-      corner & 2 ? shape[1] - 1 : 0,
-      corner & 4 ? shape[2] - 1 : 0,
-    ]
-    const [p, q] = [apply(a, index), apply(b, index)]
-    most = Math.max(most, Math.hypot(...p.map((mm, axis) => mm - q[axis]!)))
-  }
-  return most
 }
 
 /** The rows of an affine, without the last. */

@@ -1,6 +1,7 @@
 import { encodePng } from '#raster'
 import { voxelSizes } from '../imaging/geometry/affine.ts'
 import { reorient } from '../imaging/geometry/orientation.ts'
+import { isSameGrid } from '../imaging/geometry/same_grid.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { type ChosenSegmentCase, chooseSegmentCases } from '../report/choose_segment_cases.ts'
 import { overlay, type Slice } from '../report/overlay.ts'
@@ -35,7 +36,7 @@ export async function segmentFigures(
   const misfits: string[] = []
   for (const chosen of chooseSegmentCases(evaluation)) {
     const volumes = await open(chosen.case_id)
-    const fits = volumes.image === null || sameGrid(volumes.image, volumes.reference)
+    const fits = volumes.image === null || isSameGrid(volumes.image, volumes.reference)
     if (!fits) misfits.push(chosen.case_id)
     figures.push(await figureOf(chosen, fits ? volumes : { ...volumes, image: null }, evaluation))
   }
@@ -79,10 +80,6 @@ async function figureOf(
     png_base64: Buffer.from(await encodePng({ ...drawn, channels: 3 })).toString('base64'),
   }
 }
-
-const sameGrid = (a: Volume, b: Volume): boolean =>
-  a.shape.every((n, axis) => n === b.shape[axis]) &&
-  a.affine.every((value, i) => Math.abs(value - b.affine[i]!) < 1e-2)
 
 /** The part of a slice around what either mask has in it, as square as the slice allows. */
 function aroundStructures(slice: Slice): Slice {
