@@ -1,6 +1,6 @@
 import { writeNifti } from '../imaging/nifti/write.ts'
 import type { PredictResult } from '../schema/results.ts'
-import { sha256 } from '../storage/local.ts'
+import { joinedSha256, sha256 } from '../storage/local.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
 import type { Segmented } from './segment.ts'
 
@@ -40,7 +40,7 @@ export async function segmentCase(
     prediction: {
       file: name,
       case_id,
-      input_sha256: inputSha256(files),
+      input_sha256: joinedSha256(files.map(sha256)),
       scores: {},
       decisions: Object.fromEntries(Object.entries(volumes_ml).map(([label, ml]) => [label, ml > 0])),
       operating_points: {},
@@ -49,10 +49,4 @@ export async function segmentCase(
       warnings: [...loaded.warnings, ...warnings],
     },
   }
-}
-
-/** Of one file its hash, of several the hash of their hashes, a line each. */
-function inputSha256(files: readonly Uint8Array[]): string {
-  if (files.length === 1) return sha256(files[0]!)
-  return sha256(files.map((one) => `${sha256(one)}\n`).join(''))
 }

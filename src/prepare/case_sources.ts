@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Case } from '../schema/case.ts'
 import type { StagedSource } from '../schema/staging.ts'
+import { joinedSha256 } from '../storage/local.ts'
 import { hashUnknown, lookAll, type SourceHashes } from './source_hashes.ts'
 
 /** Every file that a case is read from, relative to the data root: its images in order, then its mask. */
@@ -11,13 +11,8 @@ export function caseFiles({ images, mask }: Pick<Case, 'images' | 'mask'>): stri
 
 /** One SHA-256 for a case: that of its file, or of those of its files; null where one of them is not known. */
 export function caseSha256(files: readonly { sha256: string | null }[]): string | null {
-  if (files.length === 1) return files[0]!.sha256
-  const hash = createHash('sha256')
-  for (const { sha256 } of files) {
-    if (sha256 === null) return null
-    hash.update(`${sha256}\n`)
-  }
-  return hash.digest('hex')
+  const hashes = files.flatMap(({ sha256 }) => sha256 ?? [])
+  return hashes.length < files.length ? null : joinedSha256(hashes)
 }
 
 /** What is known of the files of cases without reading them. */

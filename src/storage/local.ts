@@ -39,6 +39,11 @@ export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
+/** One SHA-256 for several files: of one its own, of more that of theirs, a line each. */
+export function joinedSha256(hashes: readonly string[]): string {
+  return hashes.length === 1 ? hashes[0]! : sha256(hashes.map((one) => `${one}\n`).join(''))
+}
+
 /** SHA-256 of a file, streamed: memory stays constant whatever its size. */
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash('sha256')
