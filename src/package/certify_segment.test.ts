@@ -3,11 +3,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { reorient } from '../imaging/geometry/orientation.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
-import { certifySegmenter, type SegmentReference } from './certify_segment.ts'
-import { readGoldenVolumes } from './golden_volume.ts'
+import type { Volume } from '../imaging/volume.ts'
+import type { CertifiedVolume } from '../schema/certified_volume.ts'
+import { sha256 } from '../storage/local.ts'
+import {
+  type CertifySegmentOptions,
+  certifySegmenter,
+  checkRecordedCases,
+  type SegmentReference,
+} from './certify_segment.ts'
+import { type ExpectedVolume, readGoldenVolumes } from './golden_volume.ts'
 import { type LoadedSegmenter, loadSegmenter } from './load_segmenter.ts'
-import { maskOf, probabilitiesOf } from './segment.ts'
+import { maskOf, probabilitiesOf, segmentFiles } from './segment.ts'
 import type { Session } from './session.ts'
 import { cutWindows } from './sliding_window.ts'
 import { writeTinySegmenter } from './testing/tiny_segmenter.ts'
@@ -60,8 +69,14 @@ async function ownReference(): Promise<SegmentReference> {
   }
 }
 
+/** The inference path stands in for the server, which verbs/served_mask.test.ts holds it against. */
+const options = (found: LoadedSegmenter): CertifySegmentOptions => ({
+  tolerance: 1e-4,
+  served: async (files) => (await segmentFiles(files, found.model, found.networks)).mask,
+})
+
 async function failing(found: LoadedSegmenter, against: Partial<SegmentReference> = {}): Promise<string[]> {
-  const checks = await certifySegmenter(found, { ...reference, ...against }, 1e-4)
+  const { checks } = await certifySegmenter(found, { ...reference, ...against }, options(found))
   return checks.filter(({ passed }) => !passed).map(({ name }) => name)
 }
 
@@ -76,7 +91,7 @@ function withOutputs(
 }
 
 test('a package that computes what its reference does passes every check', async () => {
-  const checks = await certifySegmenter(loaded, reference, 1e-4)
+  const { checks } = await certifySegmenter(loaded, reference, options(loaded))
   assert.deepEqual(
     checks.map(({ name, passed }) => [name, passed]),
     [
@@ -86,9 +101,11 @@ test('a package that computes what its reference does passes every check', async
       ['golden_tensors', true],
       ['golden_probability_difference', true],
       ['golden_masks_differing_share', true],
+      ['golden_served_masks_differing_voxels', true],
       ['validation_tensors', true],
       ['validation_probability_difference', true],
       ['validation_masks_differing_share', true],
+      ['validation_served_masks_differing_voxels', true],
     ],
   )
 })
@@ -150,5 +167,59 @@ test('another stored tensor, another mask of validation and probabilities of ano
   assert.deepEqual(
     await failing(loaded, { cases: [{ ...first!, probabilities: reference.golden[0]!.probabilities }] }),
     ['validation_probability_difference'],
+  )
+})
+
+test('a server that gives one voxel another value, or the mask on another grid, is caught', async () => {
+  const { served } = options(loaded)
+  for (const change of [
+    ({ data, ...mask }: Volume) => ({ ...mask, data: data.with(777, data[777]! + 1) as Uint8Array }),
+    ({ affine, ...mask }: Volume) => ({ ...mask, affine: affine.with(3, affine[3]! + 1) }),
+    (mask: Volume) => reorient(mask, 'SRA'),
+  ]) {
+    const { checks } = await certifySegmenter(loaded, reference, {
+      tolerance: 1e-4,
+      served: async (files) => change(await served(files)),
+    })
+    assert.deepEqual(
+      checks.filter(({ passed }) => !passed).map(({ name }) => name),
+      ['golden_served_masks_differing_voxels', 'validation_served_masks_differing_voxels'],
+    )
+  }
+})
+
+test('what is kept of a real case passes again, and says when tensors or masks have become other ones', async () => {
+  const { volumes } = await certifySegmenter(loaded, reference, options(loaded))
+  const [recorded] = volumes
+  const [, file] = (await readGoldenVolumes(scratch, loaded.model.preprocess)) as [never, ExpectedVolume]
+  assert.deepEqual(recorded!.shape, file.stored.source.shape)
+  assert.equal(recorded!.files_sha256, sha256(file.bytes))
+  assert.ok(recorded!.structures.body!.voxels > 100)
+  const again = async (found: LoadedSegmenter, changed: Partial<CertifiedVolume> = {}) => {
+    const cases = [{ recorded: { ...recorded!, ...changed }, read: async () => [file.bytes] }]
+    const checks = await checkRecordedCases(found, cases, options(found))
+    assert.deepEqual(
+      checks.map(({ name }) => name),
+      [
+        'validation_tensors',
+        'validation_recorded_masks_differing_share',
+        'validation_served_masks_differing_voxels',
+      ],
+    )
+    return checks.filter(({ passed }) => !passed).map(({ name }) => name)
+  }
+  const MASKS = 'validation_recorded_masks_differing_share'
+  assert.deepEqual(await again(loaded), [])
+  assert.deepEqual(await again(loaded, { tensor_sha256: '0'.repeat(64) }), ['validation_tensors'])
+  assert.deepEqual(await again(loaded, { shape: [26, 30, 22] }), [MASKS])
+  assert.deepEqual(await again(withOutputs((outputs) => outputs.slice().reverse())), [MASKS])
+  const { body, tail } = recorded!.structures
+  assert.deepEqual(await again(loaded, { structures: { body: tail!, tail: body! } }), [MASKS])
+  assert.deepEqual(await again(loaded, { structures: { body: body! } }), [MASKS])
+  const one = { ...body!, voxels: body!.voxels + 1 }
+  assert.deepEqual(
+    await again(loaded, { structures: { body: one, tail: tail! } }),
+    [],
+    'one voxel of rounding',
   )
 })

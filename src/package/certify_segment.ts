@@ -1,5 +1,9 @@
+import { isSameGrid } from '../imaging/geometry/same_grid.ts'
 import { preprocessVolume } from '../imaging/preprocess_volume.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
+import type { Volume } from '../imaging/volume.ts'
+import type { CertifiedVolume } from '../schema/certified_volume.ts'
+import { certifiedVolume, leastShareDiffering } from './certified_volume.ts'
 import { type Check, largestDifference, limited } from './certify.ts'
 import { type ExpectedVolume, tensorSha256 } from './golden_volume.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
@@ -26,6 +30,18 @@ export interface CertifiedCase {
   mask: Uint8Array | null
 }
 
+/** A real case of a certificate whose files are at hand. */
+export interface RecordedCase {
+  recorded: CertifiedVolume
+  read(): Promise<Uint8Array[]>
+}
+
+export interface CertifySegmentOptions {
+  tolerance: number
+  /** The mask that comes back from the server for the files of one case. */
+  served(files: readonly Uint8Array[]): Promise<Volume>
+}
+
 export interface SegmentReference {
   /** One a network. */
   patches: readonly CertifiedPatches[]
@@ -41,39 +57,77 @@ const MASK_TOLERANCE = 1e-4
 /**
  * Measures that a package computes what was trained: patches through each network at several batch sizes, phantoms and
  * real cases from their files to stored tensors, to probabilities blended as the reference blends them, to masks on
- * the grid of the files.
+ * the grid of the files, and the same files through the server.
+ *
+ * @returns the checks, and what the certificate keeps of the real cases
  */
 export async function certifySegmenter(
   loaded: LoadedSegmenter,
   { patches, golden, cases }: SegmentReference,
-  tolerance: number,
-): Promise<Check[]> {
-  return [
-    ...(await checkPatches(loaded, patches, tolerance)),
-    ...(await checkGoldenVolumes(loaded, golden, tolerance)),
-    ...(await checkCases(loaded, cases, tolerance)),
+  options: CertifySegmentOptions,
+): Promise<{ checks: Check[]; volumes: CertifiedVolume[] }> {
+  const checks = [
+    ...(await checkPatches(loaded, patches, options.tolerance)),
+    ...(await checkGoldenVolumes(loaded, golden, options)),
   ]
+  const real = await checkCases(loaded, cases, options)
+  return { checks: [...checks, ...real.checks], volumes: real.volumes }
 }
 
-/** Phantoms from their files to stored tensors, to probabilities, to masks: what needs nothing but the package. */
+/** Phantoms from their files to stored tensors, to probabilities, to masks, also served: what needs only the package. */
 export async function checkGoldenVolumes(
   { model, networks }: Pick<LoadedSegmenter, 'model' | 'networks'>,
   golden: readonly ExpectedVolume[],
-  tolerance: number,
+  { tolerance, served }: CertifySegmentOptions,
 ): Promise<Check[]> {
   let tensors = 0
   let difference = 0
   let differing = 0
-  for (const { stored, tensor_sha256, probabilities, mask } of golden) {
+  let servedOtherwise = 0
+  for (const { bytes, stored, tensor_sha256, probabilities, mask } of golden) {
     if (tensorSha256(stored.data) !== tensor_sha256) tensors++
     const found = await probabilitiesOf(stored, model, networks)
     difference = Math.max(difference, largestDifference(found, probabilities))
-    differing = Math.max(differing, shareDiffering(maskOf(found, stored, model).data, mask))
+    const made = maskOf(found, stored, model)
+    differing = Math.max(differing, shareDiffering(made.data, mask))
+    servedOtherwise += voxelsDiffering(made, await served([bytes]))
   }
   return [
     limited('golden_tensors', tensors, 0),
     limited('golden_probability_difference', difference, tolerance),
     limited('golden_masks_differing_share', differing, MASK_TOLERANCE),
+    limited('golden_served_masks_differing_voxels', servedOtherwise, 0),
+  ]
+}
+
+/**
+ * Real cases segmented again, against what the certificate keeps of them: the hash of the stored tensor, and of each
+ * structure how large it was and where. Of those measures two machines may differ by what a few voxels make, so what is
+ * held to a limit is how many voxels must differ at least, as a share of the structure.
+ */
+export async function checkRecordedCases(
+  { model, networks }: Pick<LoadedSegmenter, 'model' | 'networks'>,
+  cases: readonly RecordedCase[],
+  { served }: CertifySegmentOptions,
+): Promise<Check[]> {
+  if (cases.length === 0) return []
+  let tensors = 0
+  let differing = 0
+  let servedOtherwise = 0
+  for (const { recorded, read } of cases) {
+    const files = await read()
+    const stored = await preprocessVolume(files, model.preprocess)
+    const mask = maskOf(await probabilitiesOf(stored, model, networks), stored, model)
+    const found = certifiedVolume(files, stored, mask, model)
+    if (found.tensor_sha256 !== recorded.tensor_sha256) tensors++
+    // Of a structure smaller than 10,000 voxels, one may differ.
+    differing = Math.max(differing, leastShareDiffering(found, recorded, 1 / MASK_TOLERANCE))
+    servedOtherwise += voxelsDiffering(mask, await served(files))
+  }
+  return [
+    limited('validation_tensors', tensors, 0),
+    limited('validation_recorded_masks_differing_share', differing, MASK_TOLERANCE),
+    limited('validation_served_masks_differing_voxels', servedOtherwise, 0),
   ]
 }
 
@@ -95,25 +149,40 @@ async function checkPatches(
 async function checkCases(
   { model, networks }: LoadedSegmenter,
   cases: readonly CertifiedCase[],
-  tolerance: number,
-): Promise<Check[]> {
+  { tolerance, served }: CertifySegmentOptions,
+): Promise<{ checks: Check[]; volumes: CertifiedVolume[] }> {
+  const volumes: CertifiedVolume[] = []
+  let servedOtherwise = 0
   let tensors = 0
   let difference: number | null = null
   let differing: number | null = null
   for (const one of cases) {
-    const stored = await preprocessVolume(await one.read(), model.preprocess)
+    const files = await one.read()
+    const stored = await preprocessVolume(files, model.preprocess)
     const found = await probabilitiesOf(stored, model, networks)
     if (!equal(stored.data, one.stored)) tensors++
     if (one.probabilities !== null)
       difference = Math.max(difference ?? 0, largestDifference(found, one.probabilities))
-    if (one.mask !== null)
-      differing = Math.max(differing ?? 0, shareDiffering(maskOf(found, stored, model).data, one.mask))
+    const mask = maskOf(found, stored, model)
+    if (one.mask !== null) differing = Math.max(differing ?? 0, shareDiffering(mask.data, one.mask))
+    servedOtherwise += voxelsDiffering(mask, await served(files))
+    volumes.push(certifiedVolume(files, stored, mask, model))
   }
-  return [
+  const checks = [
     ...(cases.length === 0 ? [] : [limited('validation_tensors', tensors, 0)]),
     ...(difference === null ? [] : [limited('validation_probability_difference', difference, tolerance)]),
     ...(differing === null ? [] : [limited('validation_masks_differing_share', differing, MASK_TOLERANCE)]),
+    ...(cases.length === 0 ? [] : [limited('validation_served_masks_differing_voxels', servedOtherwise, 0)]),
   ]
+  return { checks, volumes }
+}
+
+/** Voxels of other values; all of them where the two lie on other grids. */
+function voxelsDiffering(mask: Volume, served: Volume): number {
+  if (served.channels !== 1 || !isSameGrid(served, mask)) return mask.data.length
+  let differ = 0
+  for (let i = 0; i < mask.data.length; i++) if (mask.data[i] !== served.data[i]) differ++
+  return differ
 }
 
 /** Largest difference of logits, relative to their size where that is above 1. */

@@ -26,7 +26,8 @@ export function segmentCard(
     `## What it reads and gives\n\n${inputAndOutput(model)}`,
     `## Training data\n\n${trainingData(model)}\n\nPopulation, sites, devices, how the masks were drawn: ${OPEN}`,
     `## Validation\n\n${evaluations.map(validation).join('\n\n')}`,
-    `## Certificate\n\nThe package was compared with ${certificate.reference}.\n\n` +
+    `## Certificate\n\nThe package was compared with ${certificate.reference}, ` +
+      `on ${certificate.volumes?.length ?? 0} real cases and on the phantom volumes in \`golden/\`.\n\n` +
       table(
         ['check', 'passed', 'measured', 'limit'],
         certificate.checks.map((c) => [

@@ -9,6 +9,7 @@ import { loadSegmenter } from './load_segmenter.ts'
 import { certifiedDigest, type PackageOnDisk, readAnyPackage } from './read.ts'
 import { writeTinySegmenter } from './testing/tiny_segmenter.ts'
 import { verifySegmentCertificate } from './verify_segment.ts'
+import type { ServedMask } from './write_segment.ts'
 
 let scratch = ''
 let whole = ''
@@ -20,13 +21,16 @@ before(async () => {
 })
 after(() => rm(scratch, { recursive: true, force: true }))
 
+/** The inference path stands in for the server. */
+const served: ServedMask = async (loaded, files) => (await loaded.segment(files)).mask
+
 /** Checks that fail when a copy of the package is verified. */
 async function failing(tamper: (dir: string) => Promise<void>): Promise<string[]> {
   const dir = await mkdtemp(join(scratch, 'copy-'))
   await cp(whole, dir, { recursive: true })
   await tamper(dir)
   const onDisk = (await readAnyPackage(dir)) as PackageOnDisk<SegmentPackage>
-  const { passed, checks } = await verifySegmentCertificate(onDisk)
+  const { passed, checks } = await verifySegmentCertificate(onDisk, { findFiles: null, served })
   assert.equal(passed, false)
   return checks.filter((check) => !check.passed).map((check) => check.name)
 }
@@ -54,7 +58,7 @@ async function changeByte(path: string, offset: number): Promise<void> {
 
 test('a whole package of two networks passes every check, golden masks among them', async () => {
   const onDisk = (await readAnyPackage(whole)) as PackageOnDisk<SegmentPackage>
-  const { passed, checks } = await verifySegmentCertificate(onDisk)
+  const { passed, checks } = await verifySegmentCertificate(onDisk, { findFiles: null, served })
   assert.equal(passed, true)
   assert.deepEqual(
     checks.map(({ name }) => name),
@@ -65,6 +69,7 @@ test('a whole package of two networks passes every check, golden masks among the
       'golden_tensors',
       'golden_probability_difference',
       'golden_masks_differing_share',
+      'golden_served_masks_differing_voxels',
     ],
   )
 })

@@ -1,15 +1,18 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Volume } from '../imaging/volume.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { Certificate } from '../schema/model_package.ts'
 import { SegmentPackage } from '../schema/segment_package.ts'
 import { hasPassed } from './certify.ts'
 import { certifySegmenter, type SegmentReference } from './certify_segment.ts'
 import { type GoldenVolume, writeGoldenVolumes } from './golden_volume.ts'
-import { openSegmenter } from './load_segmenter.ts'
+import { type LoadedSegmenter, openSegmenter } from './load_segmenter.ts'
 import { certifiedDigest } from './read.ts'
 import { segmentCard } from './segment_card.ts'
 import { hashFiles } from './write.ts'
+
+export type ServedMask = (loaded: LoadedSegmenter, files: readonly Uint8Array[]) => Promise<Volume>
 
 export interface SegmentMaterials extends Omit<SegmentReference, 'golden'> {
   /** model.json, all but the files' hashes. */
@@ -23,6 +26,8 @@ export interface SegmentMaterials extends Omit<SegmentReference, 'golden'> {
   evaluations: readonly SegmentEvaluation[]
   created: Date
   tolerance: number
+  /** The mask of one case's files through the server, for a package that is open. */
+  served: ServedMask
 }
 
 /**
@@ -43,7 +48,11 @@ export async function completeSegmentPackage(dir: string, materials: SegmentMate
   await writeFile(join(dir, 'model.json'), modelJson)
   const loaded = await openSegmenter({ dir, model, digest: '' }, null)
   try {
-    const checks = await certifySegmenter(loaded, { patches, golden, cases }, tolerance)
+    const { checks, volumes } = await certifySegmenter(
+      loaded,
+      { patches, golden, cases },
+      { tolerance, served: (files) => materials.served(loaded, files) },
+    )
     const certificate: Certificate = {
       format: 1,
       passed: hasPassed(checks),
@@ -52,6 +61,7 @@ export async function completeSegmentPackage(dir: string, materials: SegmentMate
       tolerance,
       reference: materials.reference,
       validation: [],
+      volumes,
       created: materials.created.toISOString(),
     }
     await writeFile(join(dir, 'certificate.json'), `${JSON.stringify(certificate, null, 2)}\n`)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CertifiedVolume } from './certified_volume.ts'
 import { OperatingPoint } from './evaluation.ts'
 import { ImageSpec, InputNormalization } from './preprocess.ts'
 import { Provenance } from './run.ts'
@@ -67,6 +68,10 @@ export const Certificate = z.strictObject({
   validation: z
     .array(z.strictObject({ file_sha256: sha256, scores: z.record(z.string(), z.number()) }))
     .describe('Hashes and scores of the real cases checked; never their pixels or names.'),
+  volumes: z
+    .array(CertifiedVolume)
+    .optional()
+    .describe('Of a package that segments: hashes and measures of the real cases checked.'),
   created: z.string(),
 })
 export type Certificate = z.infer<typeof Certificate>

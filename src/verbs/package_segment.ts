@@ -26,6 +26,7 @@ import type { PackageRunOptions } from './package.ts'
 import { packageResult } from './package_result.ts'
 import { indexOfRun } from './run_set.ts'
 import { exportSegmentRun, type ReferenceVolume, type SegmentExport } from './segment_reference.ts'
+import { servedMask } from './served_mask.ts'
 import { shippedRecipe } from './shipped_recipe.ts'
 import { type ValidationVolume, validationVolumes } from './validation_volumes.ts'
 
@@ -106,6 +107,7 @@ export async function packageSegmentRuns(
       evaluations,
       created: io.now(),
       tolerance,
+      served: servedMask,
     })
   })
   return packageResult(out, certificate)

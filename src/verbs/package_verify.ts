@@ -1,18 +1,20 @@
 import { isSegmentPackage, type PackageOnDisk, readAnyPackage } from '../package/read.ts'
 import { verifyCertificate } from '../package/verify.ts'
 import { verifySegmentCertificate } from '../package/verify_segment.ts'
-import { UserError } from '../schema/errors.ts'
 import type { PackageResult } from '../schema/results.ts'
 import type { AnyPackage, SegmentPackage } from '../schema/segment_package.ts'
 import type { Io } from './io.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 import { packageResult } from './package_result.ts'
+import { servedMask } from './served_mask.ts'
 import { servedScores } from './served_scores.ts'
-import { filesOfRecipe } from './source_files.ts'
+import { filesOfRecipe, volumesOfRecipe } from './source_files.ts'
+
+const GOLDEN_ONLY = 'Checking the golden phantoms only; --data <recipe> checks the real cases too.'
 
 /**
  * Measures an existing package again and compares it with its certificate: hashes, golden phantoms, and with `data`
- * the real cases, whose files are found among the recipe's images by their hash. Writes nothing, needs no Python.
+ * the real cases, whose files are found among the recipe's by their hash. Writes nothing, needs no Python.
  *
  * @throws {UserError} when the folder is no package or its network cannot be loaded
  */
@@ -24,17 +26,13 @@ export async function verifyPackage(
   const found = await readAnyPackage(packageDir)
   for (const line of found.damage) io.log(line)
   if (isOfVolumes(found)) {
-    if (options.data !== undefined)
-      throw new UserError(
-        'The certificate of a package that segments keeps no hashes of real cases, so --data has nothing to check.\n' +
-          '  do: leave --data out; "fiducial evaluate <package> --data <recipe>" measures masks against references.',
-      )
-    return packageResult(found.dir, await verifySegmentCertificate(found))
+    const findFiles = options.data ? await volumesOfRecipe(options.data, io.signal) : null
+    if (findFiles === null && (found.certificate?.volumes?.length ?? 0) > 0) io.log(GOLDEN_ONLY)
+    return packageResult(found.dir, await verifySegmentCertificate(found, { findFiles, served: servedMask }))
   }
   const onDisk = found as PackageOnDisk
   const findFile = options.data ? await filesOfRecipe(options.data, io.signal) : null
-  if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0)
-    io.log('Checking the golden images only; --data <recipe> checks the real cases too.')
+  if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0) io.log(GOLDEN_ONLY)
   return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFile, served: servedScores }))
 }
 

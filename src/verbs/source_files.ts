@@ -1,4 +1,6 @@
 import { dirname, join } from 'node:path'
+import { filesSha256 } from '../package/certified_volume.ts'
+import type { FindFiles } from '../package/verify_segment.ts'
 import { UserError } from '../schema/errors.ts'
 import { SourceStamp } from '../schema/staging.ts'
 import { readSource } from '../sources/read.ts'
@@ -63,6 +65,43 @@ export async function filesOfRecipe(loaded: LoadedRecipe, signal: AbortSignal): 
     const path = paths.get(wanted)
     return path === undefined ? null : opener(path, wanted)
   }
+}
+
+/** The cases of a recipe's data set by the hashes of their images, hashed one after the other, no further than needed. */
+export async function volumesOfRecipe(loaded: LoadedRecipe, signal: AbortSignal): Promise<FindFiles> {
+  const { recipe, root } = loaded
+  const { cases } = await readSource(recipe.data, recipe.task, root, signal, { isOfVolumes: true })
+  const paths = cases.map(({ images }) => images.map((image) => join(root, image)))
+  const unread = Map.groupBy(paths, ({ length }) => length)
+  const known = new Map<string, string[]>()
+  return async ({ files_sha256, num_files }) => {
+    const rest = unread.get(num_files) ?? []
+    while (!known.has(files_sha256) && rest.length > 0) {
+      signal.throwIfAborted()
+      const next = rest.pop()!
+      const hashes = await hashesOf(next)
+      if (hashes !== null) known.set(filesSha256(hashes), next)
+    }
+    const found = known.get(files_sha256)
+    if (found === undefined) return null
+    return async () => {
+      const files = await Promise.all(found.map(readBytes))
+      if (filesSha256(files.map(sha256)) === files_sha256) return files
+      throw new UserError(
+        'The files of a case changed while they were checked.\n  do: run the same command again.',
+      )
+    }
+  }
+}
+
+/** null where one is gone. */
+async function hashesOf(paths: readonly string[]): Promise<string[] | null> {
+  const hashes: string[] = []
+  for (const path of paths) {
+    if ((await stampFile(path)) === null) return null
+    hashes.push(await sha256File(path))
+  }
+  return hashes
 }
 
 function opener(path: string, wanted: string): () => Promise<Uint8Array> {

@@ -1,9 +1,11 @@
 // Test support: a whole, certified package that segments volumes, made in milliseconds and without Python.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { preprocessVolume } from '../../imaging/preprocess_volume.ts'
 import type { Certificate } from '../../schema/model_package.ts'
 import { PREPROCESS_CODE_VERSION, type VolumeSpec } from '../../schema/preprocess.ts'
 import type { SegmentPackage } from '../../schema/segment_package.ts'
+import type { CertifiedCase } from '../certify_segment.ts'
 import { goldenVolumes } from '../golden_volume.ts'
 import { outputsOf, probabilitiesOf } from '../segment.ts'
 import { openSession, type Session } from '../session.ts'
@@ -27,6 +29,8 @@ export interface TinySegmenterOptions {
   model?: Partial<Omit<SegmentPackage, 'files' | 'preprocess' | 'input'>>
   /** Networks, whose probabilities are averaged. */
   networks?: number
+  /** Files of the real cases that it is certified on. */
+  cases?: readonly (readonly Uint8Array[])[]
 }
 
 /** Writes a package to `dir`; its reference is its own networks. */
@@ -49,16 +53,22 @@ export async function writeTinySegmenter(
   const goldenProbabilities: Float32Array[] = []
   for (const { stored } of golden) goldenProbabilities.push(await probabilitiesOf(stored, model, sessions))
   for (const session of sessions) await session.close()
+  const cases: CertifiedCase[] = []
+  for (const files of options.cases ?? []) {
+    const { data: stored } = await preprocessVolume(files, spec)
+    cases.push({ read: async () => [...files], stored, probabilities: null, mask: null })
+  }
   return completeSegmentPackage(dir, {
     model,
     golden,
     goldenProbabilities,
     patches: [],
-    cases: [],
+    cases,
     reference: 'its own networks',
     evaluations: [],
     created: new Date(0),
     tolerance: 1e-4,
+    served: async (loaded, files) => (await loaded.segment(files)).mask,
   })
 }
 
