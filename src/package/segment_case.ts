@@ -1,6 +1,6 @@
 import { writeNifti } from '../imaging/nifti/write.ts'
 import type { PredictResult } from '../schema/results.ts'
-import { sha256 } from '../storage/local.ts'
+import { inputSha256 } from './input_sha256.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
 import type { Segmented } from './segment.ts'
 
@@ -49,10 +49,4 @@ export async function segmentCase(
       warnings: [...loaded.warnings, ...warnings],
     },
   }
-}
-
-/** Of one file its hash, of several the hash of their hashes, a line each. */
-function inputSha256(files: readonly Uint8Array[]): string {
-  if (files.length === 1) return sha256(files[0]!)
-  return sha256(files.map((one) => `${sha256(one)}\n`).join(''))
 }

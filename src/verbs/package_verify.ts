@@ -32,10 +32,10 @@ export async function verifyPackage(
     return packageResult(found.dir, await verifySegmentCertificate(found))
   }
   const onDisk = found as PackageOnDisk
-  const findFile = options.data ? await filesOfRecipe(options.data, io.signal) : null
-  if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0)
-    io.log('Checking the golden images only; --data <recipe> checks the real cases too.')
-  return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFile, served: servedScores }))
+  const findFiles = options.data ? await filesOfRecipe(options.data, io.signal) : null
+  if (findFiles === null && (onDisk.certificate?.validation.length ?? 0) > 0)
+    io.log('Checking the golden phantoms only; --data <recipe> checks the real cases too.')
+  return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFiles, served: servedScores }))
 }
 
 function isOfVolumes(onDisk: PackageOnDisk<AnyPackage>): onDisk is PackageOnDisk<SegmentPackage> {
