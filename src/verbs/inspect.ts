@@ -9,7 +9,7 @@ import type { Case } from '../schema/case.ts'
 import { DataConfig, mayShowPixels } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { InspectResult } from '../schema/results.ts'
-import { type SegmentTask, type Structure, structuresOf, Task } from '../schema/task.ts'
+import { type Structure, structuresOf, Task } from '../schema/task.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
@@ -107,7 +107,7 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   const rule = recipe.data.split
   const kept = set === null ? new Map() : await readKept(set.dir, rule)
   const data = { ...request.source, cases: request.cases }
-  const volumes = recipe.task.kind === 'segment' ? await viewVolumes(data, recipe.task, root, io) : null
+  const volumes = recipe.prepare.kind === 'volume' ? await viewVolumes(data, recipe.task, root, io) : null
   return {
     root,
     data: volumes?.data ?? data,
@@ -125,17 +125,11 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   }
 }
 
-/** The same data with what the masks hold as labels. */
-async function viewVolumes(data: SourceData, task: SegmentTask, root: string, io: Io) {
-  io.log('Reading the masks …')
-  const structures = structuresOf(task)
-  const { look, cases, warnings } = await lookAtVolumes(
-    root,
-    data.cases,
-    structures,
-    data.volumes!,
-    io.signal,
-  )
+/** What headers say; of a segmentation with what the masks hold as labels. */
+async function viewVolumes(data: SourceData, task: Task, root: string, io: Io) {
+  io.log(`Reading the ${task.kind === 'segment' ? 'masks' : 'headers'} …`)
+  const structures = task.kind === 'segment' ? structuresOf(task) : []
+  const { look, cases, warnings } = await lookAtVolumes(root, data.cases, structures, data.volumes, io.signal)
   const shown = data.deidentified ? warnings.map((one) => withoutIdentifiers(one, [root])) : warnings
   return { look, structures, data: { ...data, cases, warnings: [...data.warnings, ...shown] } }
 }

@@ -2,7 +2,7 @@ import { voxelSizes } from '../imaging/geometry/affine.ts'
 import type { Grid } from '../imaging/geometry/grid.ts'
 import { reorient } from '../imaging/geometry/orientation.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
-import type { Triple, Volume } from '../imaging/volume.ts'
+import type { Triple, Volume, Voxels } from '../imaging/volume.ts'
 import { type Overlay, overlay, type Slice } from '../report/overlay.ts'
 
 /** Across the slices that were scanned where they are clearly thicker than their pixels, else from the feet up. */
@@ -43,7 +43,7 @@ export function largestSlice(
  * @param longest of the drawing's sides, in pixels
  */
 export function middleSlice(
-  { data, shape, affine }: Grid & { data: StoredVoxels },
+  { data, shape, affine }: Grid & { data: Voxels | StoredVoxels },
   longest: number,
 ): Overlay {
   const first = Float32Array.from(data.subarray(0, shape[0] * shape[1] * shape[2]))
