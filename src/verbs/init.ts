@@ -6,12 +6,14 @@ import { parse as parseYaml } from 'yaml'
 import { UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { InitResult } from '../schema/results.ts'
+import { draftLabelledVolumes } from '../sources/draft_labelled_volumes.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
 import { draftVolumeRecipe } from '../sources/draft_volume_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
 import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
 import type { SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { type SniffedLabelledVolumes, sniffLabelledVolumes } from '../sources/sniff_labelled_volumes.ts'
 import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
 import { writeAtomic } from '../storage/local.ts'
@@ -56,6 +58,8 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
   io.log(`Looking at ${target} …`)
   const volumes = await sniffVolumes(target, io.signal)
   if (volumes !== null) return draftVolumes(volumes, recipe)
+  const labelled = await sniffLabelledVolumes(target, io.signal)
+  if (labelled !== null) return draftLabelled(labelled, target, recipe)
   const sniffed = await sniff(target)
   const { data, source, found, unsure } = sniffed
   const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : sniffed.root)
@@ -93,6 +97,28 @@ function draftVolumes(sniffed: SniffedVolumes, recipe: string): Draft {
     please_check: unsure,
     warnings: data.warnings,
     text: draftVolumeRecipe(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
+  }
+}
+
+async function draftLabelled(
+  sniffed: SniffedLabelledVolumes,
+  target: string,
+  recipe: string,
+): Promise<Draft> {
+  const { data, source, look, found, unsure, root, labels } = sniffed
+  const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : root)
+  return {
+    name,
+    source: source.kind,
+    synthetic: data.synthetic,
+    cases: data.cases.length,
+    patients: new Set(data.cases.map((c) => c.patient_id)).size,
+    labels: labelCounts(data, labels),
+    skipped: data.skipped.length,
+    recognised: [...found, describeGrids(look)],
+    please_check: unsure,
+    warnings: data.warnings,
+    text: draftLabelledVolumes(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
   }
 }
 

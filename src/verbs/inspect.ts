@@ -14,6 +14,7 @@ import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
+import { sniffLabelledVolumes } from '../sources/sniff_labelled_volumes.ts'
 import { guessColumns } from '../sources/sniff_table.ts'
 import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
@@ -137,7 +138,13 @@ async function viewVolumes(data: SourceData, task: Task, root: string, io: Io) {
 async function viewFiles(path: string, io: Io): Promise<View> {
   io.log(`Looking at ${path} …`)
   const volumes = await sniffVolumes(path, io.signal)
-  if (volumes !== null) return viewSniffedVolumes(volumes, io)
+  if (volumes !== null) return viewSniffedVolumes(volumes, structuresOf(volumes.task), io)
+  const labelled = await sniffLabelledVolumes(path, io.signal)
+  if (labelled !== null) {
+    const view = viewSniffedVolumes(labelled, [], io)
+    const kind = 'column' in labelled.split ? 'column' : 'official'
+    return { ...view, splitOf: (known) => inspectGivenSplit(labelled.data.cases, kind, known) }
+  }
   const sniffed = await sniff(path)
   for (const line of sniffed.found) io.log(`found: ${line}`)
   for (const line of sniffed.unsure) io.log(`please check: ${line}`)
@@ -153,7 +160,11 @@ async function viewFiles(path: string, io: Io): Promise<View> {
   }
 }
 
-function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVolumes, io: Io): View {
+function viewSniffedVolumes(
+  { root, data, look, found, unsure }: Omit<SniffedVolumes, 'task' | 'source' | 'split'>,
+  structures: Structure[],
+  io: Io,
+): View {
   for (const line of found) io.log(`found: ${line}`)
   for (const line of unsure) io.log(`please check: ${line}`)
   return {
@@ -161,7 +172,7 @@ function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVo
     data,
     mayShow: !data.deidentified,
     look: null,
-    volumes: { look, structures: structuresOf(task) },
+    volumes: { look, structures },
     splitOf: (known) => inspectGivenSplit(data.cases, 'official', known),
     pixels: null,
   }

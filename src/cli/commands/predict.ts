@@ -19,7 +19,10 @@ export function predictCommand(): Command {
     ],
     flags: ['out'],
     options: [
-      new Option('--batch <n>', 'images in one run of the network').argParser(positiveInteger).default(8),
+      new Option(
+        '--batch <n>',
+        'cases in one run of the network; 8 images or 1 volume unless given',
+      ).argParser(positiveInteger),
       new Option('--threads <n>', 'threads of the network; all cores, at most 4, unless given').argParser(
         threadCount,
       ),
