@@ -10,6 +10,7 @@ import { draftLabelledVolumes } from '../sources/draft_labelled_volumes.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
 import { draftVolumeRecipe } from '../sources/draft_volume_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { phantomVolumesClassifyRecipe } from '../sources/phantom_volumes_classify_recipe.ts'
 import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
 import type { SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
@@ -136,7 +137,7 @@ function draftNamed(target: string, recipe: string): Draft {
   const made = PHANTOMS[target]
   if (made === undefined)
     throw new UserError(
-      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data sets that can be made here are ${Object.keys(PHANTOMS).join(' and ')}.`,
+      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data sets that can be made here are ${Object.keys(PHANTOMS).join(', ')}.`,
     )
   return {
     name: target,
@@ -156,6 +157,7 @@ function draftNamed(target: string, recipe: string): Draft {
 const PHANTOMS: Record<string, { shows: string; recipe: typeof phantomRecipe }> = {
   phantom: { shows: 'radiographs', recipe: phantomRecipe },
   phantom_volumes: { shows: 'volumes with masks', recipe: phantomVolumesRecipe },
+  phantom_volumes_classify: { shows: 'volumes with labels', recipe: phantomVolumesClassifyRecipe },
 }
 
 /** As in the draft's comments: every volume's header was read. */
