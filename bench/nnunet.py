@@ -61,9 +61,7 @@ def main(root: Path, split: Path, budget: float, out: Path) -> None:
             for _ in range(5):
                 self.train_step(next(self.dataloader_train))
             per_iteration = (cpu_seconds() - began) / 5
-            epochs = max(
-                1, round(budget / (ITERATIONS_PER_EPOCH * per_iteration))
-            )
+            epochs = max(1, round(budget / (ITERATIONS_PER_EPOCH * per_iteration)))
             self.num_epochs = epochs
             self.initialize_again()
             print(

@@ -69,7 +69,11 @@ console.log(
   JSON.stringify(
     {
       fold: Number(fold),
-      fiducial: { dice_mean: ours.metrics.dice_mean, cpu_seconds: Math.round(cpuSeconds), steps: train.steps },
+      fiducial: {
+        dice_mean: ours.metrics.dice_mean,
+        cpu_seconds: Math.round(cpuSeconds),
+        steps: train.steps,
+      },
       nnunet: { dice_mean: measured.metrics.dice_mean, ...theirs },
       difference: interval(differences),
       work,

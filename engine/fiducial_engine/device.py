@@ -35,8 +35,8 @@ def resolve_device(asked: str) -> str:
 def resolve_precision(asked: str, device: str) -> str:
     """fp32, bf16 or fp16; `auto` is bf16 where the device has units for it, else fp32.
 
-    Those are GPUs from compute capability 8.0, and CPUs with AMX or AVX-512 BF16: a ResNet-18 trains 1.6 to 1.8 times as
-    fast there in bf16, a DynUNet twice.
+    Those are GPUs from compute capability 8.0, and CPUs with AMX or AVX-512 BF16: a ResNet-18 trains 1.6 to 1.8 times
+    as fast there in bf16, a DynUNet twice.
 
     Raises:
         UserError: the device can't train in the precision asked for.
