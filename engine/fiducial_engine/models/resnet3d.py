@@ -79,8 +79,8 @@ class Block(nn.Module):
 
 
 class Conv3d(nn.Conv3d):
-    """Convolves in fp32 what is two slices deep, on the CPU: there oneDNN's bf16 weight gradient of a 3×3×3 kernel reads
-    memory that it never wrote (torch 2.15), and now and then gives NaN.
+    """On the CPU convolves in fp32 what is two slices deep: oneDNN's bf16 weight gradient of a 3×3×3 kernel there reads
+    memory that was never written (torch 2.15), and now and then gives NaN.
     """
 
     def forward(self, x: Tensor) -> Tensor:
