@@ -82,6 +82,7 @@ async function main(): Promise<void> {
   await rm(flipped, { recursive: true, force: true })
   await cp(packageDir, flipped, { recursive: true })
   const model = JSON.parse(await readFile(join(flipped, 'model.json'), 'utf8')) as ModelPackage
+  assert.ok(model.preprocess.kind === 'image')
   model.preprocess.flip = ['x']
   await writeFile(join(flipped, 'model.json'), JSON.stringify(model, null, 2))
   say('\nNow one line of a copy is changed: the images are read mirrored (preprocess.flip: ["x"]).')

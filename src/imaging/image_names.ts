@@ -5,18 +5,29 @@ import type { ImageFormat } from './signature.ts'
 export const IMAGE_EXTENSIONS = ['.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp'] as const
 
 export function isImageName(name: string): boolean {
-  return extensionOf(name) !== undefined
+  return extensionOf(name, IMAGE_EXTENSIONS) !== undefined
 }
 
-/** A path without its image extension, as cases are named; dots that are part of the name stay. */
+/** Extensions of the volumes that folders are searched for. */
+export const VOLUME_EXTENSIONS = ['.nii.gz', '.nii'] as const
+
+export function isVolumeName(name: string): boolean {
+  const lower = name.toLowerCase()
+  return VOLUME_EXTENSIONS.some((known) => lower.endsWith(known))
+}
+
+/** A path without the extension of an image or volume, as cases are named; dots that are part of the name stay. */
 export function withoutExtension(path: string): string {
-  const stem = path.slice(0, path.length - (extensionOf(path)?.length ?? 0))
+  const stem = path.slice(
+    0,
+    path.length - (extensionOf(path, [...IMAGE_EXTENSIONS, ...VOLUME_EXTENSIONS])?.length ?? 0),
+  )
   return stem === '' || stem.endsWith('/') ? path : stem
 }
 
-function extensionOf(path: string): string | undefined {
+function extensionOf(path: string, among: readonly string[]): string | undefined {
   const lower = path.toLowerCase()
-  return IMAGE_EXTENSIONS.find((known) => lower.endsWith(known))
+  return among.find((known) => lower.endsWith(known))
 }
 
 const FORMAT_OF_EXTENSION: Record<string, ImageFormat> = {

@@ -95,16 +95,28 @@ function storedImage(volume: Volume, grid: Grid, spec: VolumeSpec): StoredImage 
       'No voxel is above 0, so there is no foreground to crop to.',
       'check that it is the right file.',
     )
-  const place = (other: Volume): Volume => {
+  const { size } = spec
+  const cut = (other: Volume): Volume => {
     const cropped = box === null ? other : crop(other, box)
-    return spec.size === null ? cropped : fitted(cropped, spec.size)
+    return size === null ? cropped : cutTo(cropped, size)
   }
-  const image = place(whole)
-  const values = image.data as Float32Array
+  const kept = cut(whole)
+  const values = kept.data as Float32Array
   const voxels = values.length / spec.channels
-  for (let c = 0; c < spec.channels; c++)
-    normalizeChannel(values.subarray(c * voxels, (c + 1) * voxels), spec.intensity[c]!)
-  return { data: toStored(values, spec.dtype), shape: image.shape, affine: image.affine, place }
+  const outside: number[] = []
+  for (const [c, intensity] of spec.intensity.entries()) {
+    const channel = values.subarray(c * voxels, (c + 1) * voxels)
+    normalizeChannel(channel, intensity)
+    // What lies around a volume looks like the darkest of it, as air does, and as the margin that was blanked.
+    outside.push(intensity.kind === 'nonzero_zscore' ? 0 : smallest(channel))
+  }
+  const image = size === null ? kept : padTo(kept, size, outside)
+  return {
+    data: toStored(image.data as Float32Array, spec.dtype),
+    shape: image.shape,
+    affine: image.affine,
+    place: (other) => (size === null ? cut(other) : padTo(cut(other), size)),
+  }
 }
 
 /** Slices of the stored grid made at once. */
@@ -149,13 +161,22 @@ function wholeLabels(values: Volume['data']): Uint8Array {
   return labels
 }
 
-/** Cropped and padded about the centre to a size. */
-function fitted(volume: Volume, size: Triple): Volume {
-  const start = size.map((want, k) =>
-    Math.max(0, Math.floor((volume.shape[k]! - want) / 2)),
-  ) as unknown as Triple
-  const kept = size.map((want, k) => Math.min(want, volume.shape[k]!)) as unknown as Triple
-  const before = size.map((want, k) => Math.floor((want - kept[k]!) / 2)) as unknown as Triple
-  const after = size.map((want, k) => want - kept[k]! - before[k]!) as unknown as Triple
-  return pad(crop(volume, { start, shape: kept }), before, after)
+/** Cropped about the centre to a size, where it is larger. */
+function cutTo(volume: Volume, size: Triple): Volume {
+  const start = size.map((want, k) => Math.max(0, Math.floor((volume.shape[k]! - want) / 2)))
+  const shape = size.map((want, k) => Math.min(want, volume.shape[k]!))
+  return crop(volume, { start: start as unknown as Triple, shape: shape as unknown as Triple })
+}
+
+/** Padded about the centre to a size, where it is smaller. */
+function padTo(volume: Volume, size: Triple, value: number | readonly number[] = 0): Volume {
+  const before = size.map((want, k) => Math.floor((want - volume.shape[k]!) / 2)) as unknown as Triple
+  const after = size.map((want, k) => want - volume.shape[k]! - before[k]!) as unknown as Triple
+  return pad(volume, before, after, value)
+}
+
+function smallest(values: Float32Array): number {
+  let least = Number.POSITIVE_INFINITY
+  for (let i = 0; i < values.length; i++) if (values[i]! < least) least = values[i]!
+  return least
 }

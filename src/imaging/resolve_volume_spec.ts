@@ -64,6 +64,22 @@ export function resolveVolumeSpec(
   return { spec, caseBytes: meanBytes(spec, sample), reasons }
 }
 
+/** [z, y, x] that volumes of the sample have in the median once they are turned and resampled. */
+export function medianShape(
+  sample: readonly Pick<VolumeSample, 'grid'>[],
+  spec: Pick<VolumeSpec, 'orientation' | 'spacing_mm'>,
+): Triple {
+  const shapes = sample.map(({ grid }) => planGrid(grid, spec).shape)
+  const median = (k: number) =>
+    Math.round(
+      percentile(
+        Float64Array.from(shapes, (shape) => shape[k]!),
+        50,
+      ),
+    )
+  return [median(0), median(1), median(2)]
+}
+
 function channelsOf(sample: readonly VolumeSample[], modalities: readonly string[] | null): number {
   const found = [...new Set(sample.map((one) => one.channels))]
   // A case that lacks a modality is named and left out when its turn comes.

@@ -38,7 +38,7 @@ async function verifyEdited(dir: string, edit: (model: ModelPackage) => void) {
   const model = JSON.parse(await readFile(join(copy, 'model.json'), 'utf8')) as ModelPackage
   edit(model)
   await writeFile(join(copy, 'model.json'), JSON.stringify(model, null, 2))
-  return verifyCertificate(await readPackage(copy), { findFile: null, served })
+  return verifyCertificate(await readPackage(copy), { findFiles: null, served })
 }
 const failing = (checks: readonly { name: string; passed: boolean }[]) =>
   checks.filter((check) => !check.passed).map((check) => check.name)
@@ -148,10 +148,10 @@ async function realCases(dir: string, change: (stored: Uint8Array, i: number) =>
       .map(async ({ bytes }, i) => {
         const stored = (await preprocess(bytes, TINY_SPEC)).data as Uint8Array
         change(stored, i)
-        const [reference] = await served(loaded, [bytes])
+        const [reference] = await served(loaded, [[bytes]])
         return {
           file_sha256: sha256(bytes),
-          read: async () => bytes,
+          read: async () => [bytes],
           stored,
           reference: () => reference!,
           predicted: reference!,
@@ -208,12 +208,12 @@ test('verifying finds validation files by their hash; an absent one fails', asyn
   const validation = await realCases(first.dir, () => {})
   const { dir } = await tiny({ validation })
   const byHash = new Map(validation.map((one) => [one.file_sha256, one.read]))
-  const findFile = async (hash: string) => byHash.get(hash) ?? null
-  const found = await verifyCertificate(await readPackage(dir), { findFile, served })
+  const findFiles = async (hash: string) => byHash.get(hash) ?? null
+  const found = await verifyCertificate(await readPackage(dir), { findFiles, served })
   assert.deepEqual(failing(found.checks), [])
   assert.ok(found.checks.some((check) => check.name === 'validation_file_batch_7_difference'))
   byHash.delete(validation[0]!.file_sha256)
-  const missing = await verifyCertificate(await readPackage(dir), { findFile, served })
+  const missing = await verifyCertificate(await readPackage(dir), { findFiles, served })
   assert.deepEqual(failing(missing.checks), ['validation_files_absent'])
 })
 
@@ -221,7 +221,7 @@ test('a golden.json that is cut short is one damaged file, and named', async () 
   const { dir } = await tiny()
   await writeFile(join(dir, 'golden/golden.json'), '{"inputs": [')
   const cut = await readPackage(dir)
-  const { passed, checks } = await verifyCertificate(cut, { findFile: null, served })
+  const { passed, checks } = await verifyCertificate(cut, { findFiles: null, served })
   assert.equal(passed, false)
   assert.ok(failing(checks).includes('damaged_files'))
   assert.match(cut.damage.join('\n'), /golden\.json is corrupt/)

@@ -1,7 +1,16 @@
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Certificate, ModelPackage } from '../schema/model_package.ts'
 import type { GoldenCase } from './golden.ts'
-import { activate, decide, type InputArray, networkInput, prepareInput, runNetwork } from './infer.ts'
+import {
+  activate,
+  decide,
+  type InputArray,
+  networkInput,
+  type PreparedInput,
+  prepareInput,
+  runNetwork,
+} from './infer.ts'
 import type { LoadedPackage } from './load.ts'
 
 export type Check = Certificate['checks'][number]
@@ -9,12 +18,14 @@ export type Check = Certificate['checks'][number]
 /** Batch sizes at which every case is scored: dynamic batches have known traps in exports. */
 export const CERTIFIED_BATCHES = [1, 2, 7] as const
 
-/** A real case: its file as it lies in the data set, and what the reference says of it. */
+/** A real case: its files as they lie in the data set, and what the reference says of it. */
 export interface RealCase {
+  /** Of several files that of their hashes. */
   file_sha256: string
-  read(): Promise<Uint8Array>
+  /** An image; or one file of a volume, one a channel, or the instances of a series. */
+  read(): Promise<readonly Uint8Array[]>
   /** Stored values that the network was trained and measured on; null for others' models, which have none. */
-  stored: Uint8Array | Int16Array | null
+  stored: StoredVoxels | null
   /** Scores [L] by the reference, as batch size → scores; one reference may stand for all sizes. */
   reference: (batch: number) => readonly number[]
   /** What the run's own validation said, where there was one. */
@@ -23,8 +34,8 @@ export interface RealCase {
 
 export interface CertifyOptions {
   tolerance: number
-  /** Scores [N][L] of files through the server: bytes in over HTTP, JSON out. */
-  served: ((files: readonly Uint8Array[]) => Promise<number[][]>) | null
+  /** Scores [N][L] of cases through the server: their files' bytes in over HTTP, JSON out. */
+  served: ((cases: readonly (readonly Uint8Array[])[]) => Promise<number[][]>) | null
 }
 
 /**
@@ -56,7 +67,7 @@ async function checkGolden(
   const readable: GoldenCase[] = []
   const inputs: InputArray[] = []
   for (const one of golden) {
-    const prepared = await prepareInput(one.bytes, model).catch((cause) => {
+    const prepared = await prepareInput([one.bytes], model).catch((cause) => {
       if (cause instanceof UserError) return null
       throw cause
     })
@@ -64,7 +75,7 @@ async function checkGolden(
     const kind = one.tolerance === 0 ? 'lossless' : 'lossy'
     worst[kind] = Math.max(worst[kind], largestDifference(prepared.stored.data, one.tensor))
     readable.push(one)
-    inputs.push(prepared.x_CHW)
+    inputs.push(prepared.x)
   }
   const reference = readable.map(({ scores }) =>
     model.task.labels.map((label) => scores[label] ?? Number.NaN),
@@ -82,7 +93,16 @@ async function checkGolden(
   }
   checks.push(await checkLogits(loaded, readable, inputs, tolerance))
   if (served && readable.length > 0)
-    checks.push(...compare('golden_served', await served(readable.map((g) => g.bytes))))
+    checks.push(
+      ...compare(
+        'golden_served',
+        await servedCases(
+          readable.map(({ bytes }) => ({ read: async () => [bytes] })),
+          model,
+          served,
+        ),
+      ),
+    )
   return checks
 }
 
@@ -118,13 +138,9 @@ async function checkRealCases(
   // A chunk that every certified batch size divides bounds memory and leaves no batch half full but the last.
   for (const chunk of chunks(cases, 14)) {
     const reference = (batch: number) => chunk.map((one) => one.reference(batch))
-    const files = await Promise.all(chunk.map((one) => one.read()))
-    const prepared = await Promise.all(files.map((bytes) => prepareInput(bytes, model)))
-    const fromFile = prepared.map(({ x_CHW }) => x_CHW)
-    const shape = model.input.shape
-    const fromShard = chunk.flatMap(({ stored }) =>
-      stored ? [networkInput({ data: stored, shape }, model)] : [],
-    )
+    const prepared = await prepareCases(chunk, model)
+    const fromFile = prepared.map(({ x }) => x)
+    const fromShard = chunk.flatMap(({ stored }) => (stored ? [networkInput({ data: stored }, model)] : []))
     if (fromShard.length === chunk.length) {
       const differ = chunk.filter((one, i) => largestDifference(prepared[i]!.stored.data, one.stored!) > 0)
       otherTensors = (otherTensors ?? 0) + differ.length
@@ -139,7 +155,8 @@ async function checkRealCases(
       const scores = await scoresInBatches(fromFile, batch, loaded)
       compare(`${kind}_file_batch_${batch}`, reference(batch), scores)
     }
-    if (options.served) compare(`${kind}_served`, reference(1), await options.served(files))
+    if (options.served)
+      compare(`${kind}_served`, reference(1), await servedCases(chunk, model, options.served))
     const predicted = chunk.flatMap((one) => (one.predicted ? [one.predicted] : []))
     // The engine writes predictions in exact float32 on any device, so they are held to the same limit.
     if (predicted.length === chunk.length) compare(`${kind}_predictions`, predicted, reference(1))
@@ -148,6 +165,29 @@ async function checkRealCases(
     ...(otherTensors === null ? [] : [limited(`${kind}_tensors`, otherTensors, 0)]),
     ...[...compared.values()].flatMap((comparison) => comparison.checks()),
   ]
+}
+
+/** Images all at once; of volumes, which may take gigabytes each, one after the other. */
+async function prepareCases(
+  cases: readonly RealCase[],
+  model: ModelPackage,
+): Promise<Pick<PreparedInput, 'stored' | 'x'>[]> {
+  if (model.preprocess.kind === 'image')
+    return Promise.all(cases.map(async (one) => prepareInput(await one.read(), model)))
+  const prepared: Pick<PreparedInput, 'stored' | 'x'>[] = []
+  for (const one of cases) prepared.push(await prepareInput(await one.read(), model))
+  return prepared
+}
+
+async function servedCases(
+  cases: readonly Pick<RealCase, 'read'>[],
+  model: ModelPackage,
+  served: NonNullable<CertifyOptions['served']>,
+): Promise<number[][]> {
+  if (model.preprocess.kind === 'image') return served(await Promise.all(cases.map((one) => one.read())))
+  const scores: number[][] = []
+  for (const one of cases) scores.push(...(await served([await one.read()])))
+  return scores
 }
 
 /**

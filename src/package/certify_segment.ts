@@ -21,7 +21,7 @@ export interface CertifiedPatches {
 /** A real case, and what the reference made of it. */
 export interface CertifiedCase {
   /** Bytes of its files. */
-  read(): Promise<Uint8Array[]>
+  read(): Promise<readonly Uint8Array[]>
   /** Stored voxels that the network was trained and measured on. */
   stored: StoredVoxels
   /** float32 [K, Z, Y, X] of the reference, for all networks together; null where it was not computed. */
@@ -33,7 +33,7 @@ export interface CertifiedCase {
 /** A real case of a certificate whose files are at hand. */
 export interface RecordedCase {
   recorded: CertifiedVolume
-  read(): Promise<Uint8Array[]>
+  read(): Promise<readonly Uint8Array[]>
 }
 
 export interface CertifySegmentOptions {

@@ -1,12 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
+import { preprocess } from '../imaging/preprocess.ts'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import { Golden, type ModelPackage } from '../schema/model_package.ts'
-import type { ImageSpec } from '../schema/preprocess.ts'
+import type { ImageSpec, PreprocessSpec } from '../schema/preprocess.ts'
 import { makeFolder, readBytes, sha256 } from '../storage/local.ts'
-import { encodeSafetensors, readSafetensors, type Tensor } from '../storage/safetensors.ts'
-import { score } from './infer.ts'
+import { encodeSafetensors, readSafetensors } from '../storage/safetensors.ts'
+import { storedTensor, storedValues } from '../storage/stored_values.ts'
+import { goldenVolumes } from './golden_volume.ts'
+import { type StoredInput, score } from './infer.ts'
 import { makePhantoms } from './phantoms.ts'
 import { readJson } from './read.ts'
 
@@ -18,7 +21,7 @@ export interface GoldenCase {
   bytes: Uint8Array
   tolerance: number
   /** Expected stored values. */
-  tensor: Uint8Array | Int16Array
+  tensor: StoredVoxels
   /** What the reference network gave for the tensor. */
   logits: number[]
   scores: Record<string, number>
@@ -29,11 +32,27 @@ export interface GoldenCase {
  *
  * @returns those left out, too: a spec without a window refuses 16-bit files, and then so does the package
  */
-export async function goldenInputs(spec: ImageSpec): Promise<{
-  inputs: (Omit<GoldenCase, 'logits' | 'scores'> & { stored: StoredTensor })[]
+export async function goldenInputs(spec: PreprocessSpec): Promise<{
+  inputs: GoldenInput[]
   refused: string[]
 }> {
-  const inputs = []
+  if (spec.kind === 'image') return goldenImages(spec)
+  // A volume longer than the network's input along one axis and shorter along another is cropped and padded.
+  const volumes = await goldenVolumes(spec, spec.size!)
+  const inputs = volumes.map(({ file, bytes, stored }) => ({
+    file,
+    bytes,
+    tolerance: 0,
+    tensor: stored.data,
+    stored,
+  }))
+  return { inputs, refused: [] }
+}
+
+type GoldenInput = Omit<GoldenCase, 'logits' | 'scores'> & { stored: Pick<StoredInput, 'data'> }
+
+async function goldenImages(spec: ImageSpec): ReturnType<typeof goldenInputs> {
+  const inputs: GoldenInput[] = []
   const refused: string[] = []
   for (const { file, bytes, lossy } of await makePhantoms(spec)) {
     try {
@@ -70,8 +89,7 @@ export async function writeGolden(
   }))
   for (const { file, bytes, tensor } of cases) {
     await writeFile(join(dir, file), bytes)
-    const dtype = tensor instanceof Int16Array ? 'I16' : 'U8'
-    const image: Tensor = { dtype, shape: [1, ...model.input.shape], data: tensor }
+    const image = storedTensor(tensor, [1, ...model.input.shape])
     await writeFile(join(dir, `${file}.safetensors`), encodeSafetensors({ image }))
   }
   const golden: Golden = {
@@ -99,10 +117,8 @@ export async function readGolden(packageDir: string): Promise<GoldenCase[]> {
   const golden = readJson(Golden, new TextDecoder().decode(await readBytes(where)), where)
   return Promise.all(
     golden.inputs.map(async ({ file, tolerance, tensor, tensor_sha256, logits, scores }) => {
-      const image = (await readSafetensors(join(dir, tensor))).image
-      const data = image?.data
-      if (!(data instanceof Uint8Array || data instanceof Int16Array))
-        throw new UserError(`${join(dir, tensor)} holds no tensor "image" of uint8 or int16.`)
+      const data = storedValues((await readSafetensors(join(dir, tensor))).image?.data)
+      if (data === null) throw new UserError(`${join(dir, tensor)} holds no tensor "image" of a stored type.`)
       if (sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) !== tensor_sha256)
         throw new UserError(
           `${join(dir, tensor)} is corrupt: its tensor has another hash than golden.json says.`,

@@ -1,30 +1,39 @@
-// The one inference path: a file's bytes → stored tensor (prepareInput) → network (runNetwork) → scores and decisions
-// (score). Predicting, serving and certifying all come through here; nothing in it touches disk, network or clock.
-// Shapes: B batch, C channels, H rows, W columns, L labels.
+// The one inference path of scores: a case's files → stored tensor (prepareInput) → network (runNetwork) → scores and
+// decisions (score). Predicting, serving and certifying all come through here; nothing in it touches disk, network or
+// clock. Shapes: B batch, C channels, H rows, W columns of an image, Z Y X voxels of a volume, L labels.
+import { ImageError } from '../imaging/image_error.ts'
 import { preprocess, type StoredTensor } from '../imaging/preprocess.ts'
+import { preprocessVolume, type StoredVolume } from '../imaging/preprocess_volume.ts'
 import { FORMATS } from '../imaging/signature.ts'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import { inputWarnings } from './warnings.ts'
 
-/** Formats of the files that `prepareInput` reads. */
+/** Formats of the files that `prepareInput` reads for a model of images, and for one of volumes. */
 export const INPUT_FORMATS: readonly string[] = FORMATS
+export const VOLUME_FORMATS: readonly string[] = ['.nii', '.nii.gz', '.zip of these or of a DICOM series']
 
-/** What a network reads: stored values, or normalised ones for graphs with a float32 input. */
-export type InputArray = Uint8Array | Int16Array | Float32Array
+/** What a network reads: stored values, or normalised ones for graphs of images with a float32 input. */
+export type InputArray = StoredVoxels
 
 /** A network, wherever it runs: onnxruntime in Node, or in a browser. */
 export interface Network {
   /**
-   * @param x_BCHW in the package's input dtype
+   * @param x in the package's input dtype
+   * @param dims [B, C, H, W], or [B, C, Z, Y, X] of volumes
    * @returns outputs_BL as the graph gives them
    */
-  run(x_BCHW: InputArray, dims: readonly [B: number, C: number, H: number, W: number]): Promise<Float32Array>
+  run(x: InputArray, dims: readonly [B: number, ...number[]]): Promise<Float32Array>
 }
 
+/** What a package stores of a case, as its training did. */
+export type StoredInput = StoredTensor | StoredVolume
+
 export interface PreparedInput {
-  stored: StoredTensor
-  x_CHW: InputArray
+  stored: StoredInput
+  /** [C, H, W] or [C, Z, Y, X] */
+  x: InputArray
   warnings: string[]
 }
 
@@ -35,30 +44,47 @@ export interface Scored {
 }
 
 /**
- * Bytes → what the network reads.
+ * The files of a case → what the network reads.
  *
- * @throws {UserError} when the bytes are not an image that the package reads
+ * @param files bytes of an image; of a volume those of one file, of one a channel, or of the instances of a DICOM series
+ * @throws {UserError} when they are not an image or a volume that the package reads
  */
-export async function prepareInput(bytes: Uint8Array, model: ModelPackage): Promise<PreparedInput> {
-  const stored = await preprocess(bytes, model.preprocess)
+export async function prepareInput(
+  files: readonly Uint8Array[],
+  model: ModelPackage,
+): Promise<PreparedInput> {
+  const stored = await storedInput(files, model)
   const warnings = [...stored.notes, ...inputWarnings(stored, model)]
-  return { stored, x_CHW: networkInput(stored, model), warnings }
+  return { stored, x: networkInput(stored, model), warnings }
+}
+
+async function storedInput(
+  files: readonly Uint8Array[],
+  { preprocess: spec }: ModelPackage,
+): Promise<StoredInput> {
+  if (spec.kind === 'volume') return preprocessVolume(files, spec)
+  if (files.length !== 1)
+    throw new ImageError(
+      `The case has ${files.length} files; the model scores single images.`,
+      'send one image a case.',
+    )
+  return preprocess(files[0]!, spec)
 }
 
 /** Stored values as they are, or normalised in float64 and rounded once to float32 for graphs that ask for it. */
-export function networkInput(stored: Pick<StoredTensor, 'data' | 'shape'>, model: ModelPackage): InputArray {
+export function networkInput({ data }: Pick<StoredInput, 'data'>, model: ModelPackage): InputArray {
   const { dtype, normalization } = model.input
-  if (dtype !== 'float32') return stored.data
+  if (dtype === model.preprocess.dtype) return data
   if (!normalization) throw new Error('model.json: input.normalization is null for a float32 input')
-  const [C, H, W] = stored.shape
-  const x_CHW = new Float32Array(C * H * W)
-  for (let c = 0; c < C; c++) {
+  const x = new Float32Array(data.length)
+  const size = data.length / model.preprocess.channels
+  for (let c = 0; c < model.preprocess.channels; c++) {
     const mean = normalization.mean[c]!
     const std = normalization.std[c]!
-    for (let i = c * H * W; i < (c + 1) * H * W; i++)
-      x_CHW[i] = ((stored.data[i]! + normalization.offset) * normalization.scale - mean) / std
+    for (let i = c * size; i < (c + 1) * size; i++)
+      x[i] = ((data[i]! + normalization.offset) * normalization.scale - mean) / std
   }
-  return x_CHW
+  return x
 }
 
 /**
@@ -77,7 +103,7 @@ export async function runNetwork(
   const outputs_BL = await network.run(stack(inputs), [B, ...model.input.shape])
   if (outputs_BL.length !== B * L)
     throw new UserError(
-      `The network gave ${outputs_BL.length} outputs for ${B} images; model.json names ${L} labels an image.\n` +
+      `The network gave ${outputs_BL.length} outputs for a batch of ${B}; model.json names ${L} labels.\n` +
         '  do: name as many labels, in the order of the outputs, as the network has outputs.',
     )
   if (!outputs_BL.every(Number.isFinite))
@@ -88,7 +114,7 @@ export async function runNetwork(
   return inputs.map((_, b) => Array.from(outputs_BL.subarray(b * L, (b + 1) * L)))
 }
 
-/** Outputs of one image → scores by the package's activation, in float64 → decisions at its operating points. */
+/** Outputs of one case → scores by the package's activation, in float64 → decisions at its operating points. */
 export function score(outputs: readonly number[], model: ModelPackage): Scored {
   const scores = activate(outputs, model.output.activation)
   const { labels } = model.task

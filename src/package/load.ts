@@ -4,7 +4,7 @@ import { UserError } from '../schema/errors.ts'
 import type { ModelPackage } from '../schema/model_package.ts'
 import type { PredictResult } from '../schema/results.ts'
 import type { Network } from './infer.ts'
-import { type InputFile, predictFiles } from './predict_files.ts'
+import { type InputCase, predictFiles } from './predict_files.ts'
 import { findDamage, type PackageManifest, readManifest, refuseDamage, refuseUncertified } from './read.ts'
 import { openSession, type Session, type TensorInfo } from './session.ts'
 
@@ -15,7 +15,7 @@ export interface LoadOptions {
   allowFailed?: boolean
 }
 
-/** A package ready to score images, without Python. */
+/** A package ready to score images or volumes, without Python. */
 export interface LoadedPackage {
   dir: string
   model: ModelPackage
@@ -26,8 +26,13 @@ export interface LoadedPackage {
   network: Network
   /** Warnings that hold for every result of this package. */
   warnings: string[]
-  /** Scores files, in their order; an unreadable one is listed in `failed`. */
-  predict(files: readonly { name: string; bytes: Uint8Array }[]): Promise<PredictResult>
+  /**
+   * Scores cases, in their order; an unreadable one is listed in `failed`. Of a volume of several files (one a channel,
+   * or the instances of a series) `bytes` are a list.
+   */
+  predict(
+    cases: readonly { name: string; bytes: Uint8Array | readonly Uint8Array[] }[],
+  ): Promise<PredictResult>
   close(): Promise<void>
 }
 
@@ -82,8 +87,11 @@ export async function openPackage(
     problem,
     network: session,
     warnings: packageWarnings(model, problem),
-    async predict(files) {
-      const inputs: InputFile[] = files.map(({ name, bytes }) => ({ name, read: async () => bytes }))
+    async predict(cases) {
+      const inputs: InputCase[] = cases.map(({ name, bytes }) => ({
+        name,
+        read: async () => (bytes instanceof Uint8Array ? [bytes] : bytes),
+      }))
       const result: PredictResult = { predictions: [], failed: [], package_digest: digest }
       for await (const one of predictFiles(inputs, loaded)) {
         if ('reason' in one) result.failed.push(one)
@@ -110,7 +118,7 @@ export function checkGraph(
   if (problem === null) return
   throw new UserError(
     `${path} does not fit its model.json: ${problem}\n` +
-      '  do: export with an input [batch, channels, rows, columns] of these sizes, its batch dynamic.',
+      `  do: export with an input [batch, channels, ${model.input.shape.length === 3 ? 'rows, columns' : 'z, y, x'}] of these sizes, its batch dynamic.`,
   )
 }
 
@@ -126,7 +134,7 @@ function misfit(
     return `input "${input.name}" is ${found.dtype}, model.json says ${input.dtype}.`
   const expected = ['batch', ...input.shape]
   const fits =
-    found.shape.length === 4 &&
+    found.shape.length === expected.length &&
     typeof found.shape[0] === 'string' &&
     found.shape.slice(1).every((dim, i) => typeof dim === 'string' || dim === expected[i + 1])
   if (!fits) return `input "${input.name}" is [${found.shape.join(', ')}], expected [${expected.join(', ')}].`

@@ -1,5 +1,7 @@
 import type { Evaluation, Metric } from '../schema/evaluation.ts'
 import type { Certificate, ModelPackage } from '../schema/model_package.ts'
+import type { ImageSpec, VolumeSpec } from '../schema/preprocess.ts'
+import type { ImageFingerprint, VolumeFingerprint } from '../schema/shard_set.ts'
 
 export const OPEN = '_To be completed by the people responsible for the model._'
 
@@ -18,7 +20,7 @@ export function modelCard(
     `Version ${model.version}. Status: ${model.status}. Certificate: ${certificate.passed ? 'passed' : '**failed**'}.`,
     '**Research use, not a diagnosis.**',
     ...(model.synthetic
-      ? ['**Synthetic: trained on computer-generated phantom images. Not for any use on patients.**']
+      ? ['**Synthetic: trained on computer-generated phantoms. Not for any use on patients.**']
       : []),
     `## Intended use\n\n${OPEN}`,
     `## What it reads and gives\n\n${inputAndOutput(model)}`,
@@ -44,29 +46,54 @@ export function modelCard(
 }
 
 function inputAndOutput({ preprocess, task, output }: ModelPackage): string {
-  const [rows, columns] = preprocess.size
-  const kinds = { squash: 'squashed', pad: 'padded', crop: 'cropped to the centre' }
-  const window = preprocess.window ? `, values ${preprocess.window.low} to ${preprocess.window.high}` : ''
   const kind = task.exclusive ? 'exactly one of' : task.labels.length > 1 ? 'any of' : 'present or absent:'
   return [
-    `- Input: PNG, JPEG, TIFF, WebP or DICOM${window}; ${preprocess.channels === 1 ? 'grey' : 'RGB'}, ${kinds[preprocess.fit]} ` +
-      `to ${rows} × ${columns} pixels (${preprocess.resample}).`,
+    `- Input: ${preprocess.kind === 'image' ? imageInput(preprocess) : volumeInput(preprocess)}.`,
     `- Output: ${kind} ${task.labels.map(cell).join(', ')}; a score each (${output.activation}).`,
   ].join('\n')
+}
+
+function imageInput({ size, fit, window, channels, resample }: ImageSpec): string {
+  const kinds = { squash: 'squashed', pad: 'padded', crop: 'cropped to the centre' }
+  const values = window ? `, values ${window.low} to ${window.high}` : ''
+  return (
+    `PNG, JPEG, TIFF, WebP or DICOM${values}; ${channels === 1 ? 'grey' : 'RGB'}, ${kinds[fit]} ` +
+    `to ${size.join(' × ')} pixels (${resample})`
+  )
+}
+
+/** What becomes of a volume before the network sees it. */
+export function volumeInput({ channels, orientation, spacing_mm, size }: VolumeSpec): string {
+  return (
+    `NIfTI volumes or DICOM series of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
+    `${spacing_mm === null ? 'at their own spacing' : `resampled to ${spacing_mm.join(' × ')} mm (z, y, x)`}` +
+    `${size === null ? '' : `, cropped or padded to ${size.join(' × ')} voxels about the centre`}`
+  )
 }
 
 function trainingData({ fingerprint, provenance }: ModelPackage): string {
   if (!fingerprint) return 'Unknown here: the model was trained elsewhere.'
   const formats = Object.entries(fingerprint.source_formats).map(([name, n]) => `${n} ${name}`)
-  const range = ({ min, median, max }: { min: number; median: number; max: number }) =>
-    `${min} to ${max} (median ${median})`
+  const sizes = fingerprint.kind === 'images' ? imageSizes(fingerprint) : volumeSizes(fingerprint)
   return [
     `- ${fingerprint.num_cases} cases in the shard set (training, validation and test together): ${formats.join(', ')}.`,
-    `- Rows ${range(fingerprint.source_height)}; columns ${range(fingerprint.source_width)}.`,
+    ...sizes,
     ...(provenance.set_id ? [`- Shard set \`${provenance.set_id}\`.`] : []),
     ...(provenance.split_id ? [`- Split \`${provenance.split_id}\`.`] : []),
   ].join('\n')
 }
+
+const imageSizes = ({ source_height, source_width }: ImageFingerprint) => [
+  `- Rows ${range(source_height)}; columns ${range(source_width)}.`,
+]
+
+export const volumeSizes = ({ source_shape, source_spacing_mm }: VolumeFingerprint) =>
+  ['z', 'y', 'x'].map(
+    (axis, k) => `- ${axis}: ${range(source_shape[k]!)} voxels, ${range(source_spacing_mm[k]!)} mm.`,
+  )
+
+const range = ({ min, median, max }: { min: number; median: number; max: number }) =>
+  `${min} to ${max} (median ${median})`
 
 function validation(evaluation: Evaluation): string {
   const { confidence, resamples, clusters } = evaluation.bootstrap

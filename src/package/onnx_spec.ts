@@ -1,6 +1,5 @@
 import { SchemaError, UserError } from '../schema/errors.ts'
 import type { OperatingPoint } from '../schema/evaluation.ts'
-import type { ModelPackage } from '../schema/model_package.ts'
 import { OnnxSpec } from '../schema/onnx_spec.ts'
 import { parse } from '../schema/parse.ts'
 import type { ImageSpec, InputNormalization } from '../schema/preprocess.ts'
@@ -9,7 +8,7 @@ import type { TensorInfo } from './session.ts'
 /** What a graph of another tool reads, once it is known to be one that can be packaged. */
 export interface GraphInput {
   name: string
-  dtype: ModelPackage['input']['dtype']
+  dtype: 'uint8' | 'int16' | 'float32'
   /** Null where the graph leaves it open. */
   channels: number | null
   size: [number | null, number | null]

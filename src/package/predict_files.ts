@@ -2,17 +2,19 @@ import { decodedBytes, readHeader } from '../imaging/header.ts'
 import { extensionNote, withoutExtension } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
-import { sha256 } from '../storage/local.ts'
+import { joinedSha256, sha256 } from '../storage/local.ts'
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { type PreparedInput, prepareInput, runNetwork, score, thresholds } from './infer.ts'
 import type { LoadedPackage } from './load.ts'
 
-export interface InputFile {
+/** A case to score. */
+export interface InputCase {
   /** As the results name it. */
   name: string
   /** The name without its extension unless given. */
   case_id?: string
-  read(): Promise<Uint8Array>
+  /** An image; or one file of a volume, one a channel, or the instances of a series. */
+  read(): Promise<readonly Uint8Array[]>
 }
 
 export type FilePrediction = PredictResult['predictions'][number]
@@ -21,19 +23,22 @@ export type FileFailure = PredictResult['failed'][number]
 const LEAST_BYTES = 6e6
 type Ready = PreparedInput & { name: string; case_id: string; input_sha256: string; seconds: number }
 
+/** Cases a run of the network: of volumes, which may take gigabytes to decode, one. */
+const BATCH = { image: 8, volume: 1 }
+
 /**
- * Scores files in their order, a batch at a time; the next batch is decoded while the network works on this one.
- * Memory holds two batches, whatever the number of files.
+ * Scores cases in their order, a batch at a time; the next batch is decoded while the network works on this one.
+ * Memory holds two batches, whatever the number of cases.
  *
  * @param options.signal stops between batches
  * @param options.budget of decoded pixels, shared by callers that must not decode everything at once
  */
 export async function* predictFiles(
-  files: Iterable<InputFile> | AsyncIterable<InputFile>,
+  files: Iterable<InputCase> | AsyncIterable<InputCase>,
   loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
   options: { batch?: number; signal?: AbortSignal; budget?: MemoryBudget } = {},
 ): AsyncGenerator<FilePrediction | FileFailure> {
-  const { batch = 8, signal, budget } = options
+  const { batch = BATCH[loaded.model.preprocess.kind], signal, budget } = options
   let running: Promise<(FilePrediction | FileFailure)[]> = Promise.resolve([])
   for await (const chunk of chunks(files, batch)) {
     if (signal?.aborted) break
@@ -47,25 +52,24 @@ export async function* predictFiles(
 }
 
 /**
- * Reads and preprocesses one file; a file that cannot be scored becomes its reason.
+ * Reads and preprocesses one case; one that cannot be scored becomes its reason.
  */
 export async function prepareFile(
-  file: InputFile,
+  file: InputCase,
   loaded: Pick<LoadedPackage, 'model'>,
   budget = new MemoryBudget(Number.POSITIVE_INFINITY),
 ): Promise<Ready | FileFailure> {
   const start = performance.now()
   try {
-    const bytes = await file.read()
-    const header = await readHeader(bytes)
-    const prepared = await budget.run(Math.max(decodedBytes(header), LEAST_BYTES), () =>
-      prepareInput(bytes, loaded.model),
-    )
+    const files = await file.read()
+    const header = loaded.model.preprocess.kind === 'image' ? await readHeader(files[0]!) : null
+    const decoded = header === null ? 0 : decodedBytes(header)
+    const prepared = await budget.run(Math.max(decoded, LEAST_BYTES), () => prepareInput(files, loaded.model))
     const seconds = (performance.now() - start) / 1000
     const case_id = file.case_id ?? withoutExtension(file.name)
-    const note = extensionNote(file.name, header.format)
+    const note = header === null ? null : extensionNote(file.name, header.format)
     if (note !== null) prepared.warnings.push(note)
-    return { ...prepared, name: file.name, case_id, input_sha256: sha256(bytes), seconds }
+    return { ...prepared, name: file.name, case_id, input_sha256: joinedSha256(files.map(sha256)), seconds }
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
     return { file: file.name, reason: cause.message }
@@ -78,17 +82,17 @@ export async function scoreBatch(
   loaded: Pick<LoadedPackage, 'model' | 'network' | 'warnings'>,
 ): Promise<(FilePrediction | FileFailure)[]> {
   const { model, network } = loaded
-  const ready = files.filter((file): file is Ready => 'x_CHW' in file)
+  const ready = files.filter((file): file is Ready => 'x' in file)
   if (ready.length === 0) return files as FileFailure[]
   const start = performance.now()
   const outputs = await runNetwork(
-    ready.map((file) => file.x_CHW),
+    ready.map((file) => file.x),
     model,
     network,
   )
   const share = (performance.now() - start) / 1000 / ready.length
   return files.map((file) => {
-    if (!('x_CHW' in file)) return file
+    if (!('x' in file)) return file
     const { scores, decisions } = score(outputs[ready.indexOf(file)]!, model)
     return {
       file: file.name,

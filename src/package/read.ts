@@ -43,13 +43,13 @@ export async function readAnyPackage(path: string): Promise<PackageOnDisk<AnyPac
 /**
  * As `readPackage`, without reading the other files.
  *
- * @throws {UserError} when it is a package that segments volumes
+ * @throws {UserError} when it is a package that segments
  */
 export async function readManifest(path: string): Promise<PackageManifest> {
   const manifest = await readAnyManifest(path)
   const { model } = manifest
   if (isSegmentPackage(model))
-    throw new UserError(`The package ${path} segments volumes; a package that scores images is needed here.`)
+    throw new UserError(`The package ${path} segments; a package that gives scores is needed here.`)
   return { ...manifest, model }
 }
 
@@ -181,10 +181,11 @@ export function readJson<S extends z.ZodType>(schema: S, text: string, where: st
 function checkConsistent(model: ModelPackage, where: string): void {
   const mistakes: string[] = []
   const { input, preprocess, task, operating_points } = model
-  const stored = [preprocess.channels, ...preprocess.size]
-  if (stored.join() !== input.shape.join())
+  if (preprocess.size === null) mistakes.push('preprocess.size is null, but the network takes one size')
+  const stored = [preprocess.channels, ...(preprocess.size ?? [])]
+  if (preprocess.size !== null && stored.join() !== input.shape.join())
     mistakes.push(`preprocess gives [${stored.join(', ')}], input.shape is [${input.shape.join(', ')}]`)
-  if (input.dtype !== 'float32' && input.dtype !== preprocess.dtype)
+  if (input.dtype !== preprocess.dtype && (preprocess.kind === 'volume' || input.dtype !== 'float32'))
     mistakes.push(`preprocess.dtype is ${preprocess.dtype}, input.dtype is ${input.dtype}`)
   if (input.dtype === 'float32' && input.normalization === null)
     mistakes.push('input.normalization is null, but a float32 input needs one')

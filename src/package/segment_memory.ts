@@ -2,6 +2,7 @@ import { isDicom } from '../imaging/dicom/signature.ts'
 import { planGrid } from '../imaging/geometry/grid.ts'
 import { ImageError } from '../imaging/image_error.ts'
 import { readVolumeHeader } from '../imaging/read_volume.ts'
+import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import { outputsOf } from './segment.ts'
 
@@ -20,9 +21,21 @@ export async function segmentingBytes(
   files: readonly Uint8Array[],
   model: Pick<SegmentPackage, 'preprocess' | 'task' | 'networks'>,
 ): Promise<number> {
-  const { preprocess, networks } = model
+  return volumeBytes(files, model.preprocess, 4 * outputsOf(model) * (model.networks.length > 1 ? 2 : 1))
+}
+
+/**
+ * The same of preprocessing alone, and of what is made of it.
+ *
+ * @param outputBytes a voxel of the stored grid
+ */
+async function volumeBytes(
+  files: readonly Uint8Array[],
+  preprocess: VolumeSpec,
+  outputBytes: number,
+): Promise<number> {
   const bytes = files.reduce((sum, one) => sum + one.byteLength, 0)
-  const perStored = STORED_BYTES * preprocess.channels + 4 * outputsOf(model) * (networks.length > 1 ? 2 : 1)
+  const perStored = STORED_BYTES * preprocess.channels + outputBytes
   // Each instance of a series holds a slice: their pixels are at most a few times their bytes.
   if (isDicom(files[0]!)) return bytes + 2 * bytes * (SOURCE_BYTES + perStored)
   const header = await readVolumeHeader(files[0]!)
@@ -38,10 +51,22 @@ export async function refuseBeyondMemory(
   model: Pick<SegmentPackage, 'preprocess' | 'task' | 'networks'>,
   mostBytes: number,
 ): Promise<void> {
-  const needed = await segmentingBytes(files, model)
+  refuseMore(await segmentingBytes(files, model), mostBytes, 'segment')
+}
+
+/** The same of a volume that is scored. */
+export async function refuseScoringBeyondMemory(
+  files: readonly Uint8Array[],
+  preprocess: VolumeSpec,
+  mostBytes: number,
+): Promise<void> {
+  refuseMore(await volumeBytes(files, preprocess, 0), mostBytes, 'score')
+}
+
+function refuseMore(needed: number, mostBytes: number, verb: string): void {
   if (needed <= mostBytes) return
   throw new ImageError(
-    `The volume takes about ${gigabytes(needed)} to segment; ${gigabytes(mostBytes)} are given to one.`,
+    `The volume takes about ${gigabytes(needed)} to ${verb}; ${gigabytes(mostBytes)} are given to one.`,
     'check the size and spacing that its header states, or crop it.',
   )
 }

@@ -15,9 +15,9 @@ import { type LoadedPackage, openPackage } from './load.ts'
 import type { PackageOnDisk } from './read.ts'
 
 export interface VerifyOptions {
-  /** Opens the file with this hash, or says null when it is not at hand. */
-  findFile: ((file_sha256: string) => Promise<(() => Promise<Uint8Array>) | null>) | null
-  served(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]>
+  /** Opens the files of the case with this hash, or says null when they are not at hand. */
+  findFiles: ((file_sha256: string) => Promise<(() => Promise<readonly Uint8Array[]>) | null>) | null
+  served(loaded: LoadedPackage, cases: readonly (readonly Uint8Array[])[]): Promise<number[][]>
 }
 
 /**
@@ -28,7 +28,7 @@ export interface VerifyOptions {
  */
 export async function verifyCertificate(
   onDisk: PackageOnDisk,
-  { findFile, served }: VerifyOptions,
+  { findFiles, served }: VerifyOptions,
 ): Promise<Pick<Certificate, 'passed' | 'checks'>> {
   const { model } = onDisk
   const { checks, certificate } = integrityChecks(onDisk)
@@ -40,11 +40,11 @@ export async function verifyCertificate(
   try {
     const options: CertifyOptions = {
       tolerance: certificate.tolerance,
-      served: (files) => served(loaded, files),
+      served: (cases) => served(loaded, cases),
     }
-    const { cases, absent } = await casesAtHand(certificate, model.task.labels, findFile)
+    const { cases, absent } = await casesAtHand(certificate, model.task.labels, findFiles)
     checks.push(...(await certify(loaded, golden, cases, options)))
-    if (findFile !== null) checks.push(limited(`${realCasesOf(model)}_files_absent`, absent, 0))
+    if (findFiles !== null) checks.push(limited(`${realCasesOf(model)}_files_absent`, absent, 0))
   } finally {
     await loaded.close()
   }
@@ -80,12 +80,12 @@ export function integrityChecks({ dir, damage, certificate, certifiedDigest }: P
 async function casesAtHand(
   certificate: Certificate,
   labels: readonly string[],
-  findFile: VerifyOptions['findFile'],
+  findFiles: VerifyOptions['findFiles'],
 ): Promise<{ cases: RealCase[]; absent: number }> {
   const cases: RealCase[] = []
   let absent = 0
   for (const { file_sha256, scores } of certificate.validation) {
-    const read = findFile === null ? null : await findFile(file_sha256)
+    const read = findFiles === null ? null : await findFiles(file_sha256)
     if (read === null) {
       absent++
       continue

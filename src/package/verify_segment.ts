@@ -15,14 +15,12 @@ import type { PackageOnDisk } from './read.ts'
 import { integrityChecks } from './verify.ts'
 import type { ServedMask } from './write_segment.ts'
 
-/** Opens the files of the case that a certificate names, in the order of its channels; null when they are not at hand. */
-export type FindFiles = (
-  wanted: Pick<CertifiedVolume, 'files_sha256' | 'num_files'>,
-) => Promise<(() => Promise<Uint8Array[]>) | null>
-
 export interface VerifySegmentOptions {
-  /** null: no real case is looked for. */
-  findFiles: FindFiles | null
+  /**
+   * Opens the files of the case that a certificate names, in the order of its channels; null when they are not at hand.
+   * Itself null: no real case is looked for.
+   */
+  findFiles: ((files_sha256: string) => Promise<(() => Promise<readonly Uint8Array[]>) | null>) | null
   served: ServedMask
 }
 
@@ -54,7 +52,7 @@ export async function verifySegmentCertificate(
     if (recorded !== null) {
       const cases: RecordedCase[] = []
       for (const one of recorded) {
-        const read = await findFiles!(one)
+        const read = await findFiles!(one.files_sha256)
         if (read !== null) cases.push({ recorded: one, read })
       }
       checks.push(...(await checkRecordedCases(loaded, cases, options)))

@@ -24,8 +24,8 @@ export interface PackageMaterials {
   evaluation: Evaluation | null
   created: Date
   tolerance: number
-  /** Scores of files through the server, for a package that is open. */
-  served(loaded: LoadedPackage, files: readonly Uint8Array[]): Promise<number[][]>
+  /** Scores of cases through the server, for a package that is open. */
+  served(loaded: LoadedPackage, cases: readonly (readonly Uint8Array[])[]): Promise<number[][]>
 }
 
 /**
@@ -45,7 +45,7 @@ export async function completePackage(dir: string, materials: PackageMaterials):
   try {
     const options: CertifyOptions = {
       tolerance,
-      served: (files) => materials.served(loaded, files),
+      served: (cases) => materials.served(loaded, cases),
     }
     const checks = await certify(loaded, golden, validation, options)
     const certificate: Certificate = {

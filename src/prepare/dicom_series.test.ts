@@ -50,9 +50,14 @@ async function writeFiles(n: number, files: readonly Uint8Array[]): Promise<void
 let serial = 0
 /** Numbers the instances of a series apart from those of others. */
 function distinct(n: number): Uint8Array[] {
-  const { series, study, id } = identity(n)
+  const { series, study, id, accession } = identity(n)
   return Array.from({ length: 6 }, (_, k) => {
-    const at = { SOPInstanceUID: `${series}.${k + 1}`, SeriesInstanceUID: series, StudyInstanceUID: study }
+    const at = {
+      SOPInstanceUID: `${series}.${k + 1}`,
+      SeriesInstanceUID: series,
+      StudyInstanceUID: study,
+      AccessionNumber: accession,
+    }
     return obliqueSeries({ ...at, PatientID: id, PatientName: identity(n).name, Modality: 'MR' }).files[k]!
   })
 }
@@ -115,6 +120,43 @@ test('series become volumes with the masks that were drawn on them; what is not 
   }
   const said = JSON.stringify([set.result, set.warnings, set.log])
   for (const one of identifiersOf(7)) assert(!said.includes(one), one)
+})
+
+test('labelled series become volumes of one size without masks, each a case under a salted id', async () => {
+  const archive = join(dir, 'labelled')
+  const rows = [0, 1, 2, 3].map((n) => `${identity(n).accession},${n % 2 === 0 ? 'tumour' : 'none'}\n`)
+  await writeBelow(archive, 'labels.csv', Buffer.from(`accession,label\n${rows.join('')}`))
+  for (const n of [0, 1, 2, 3])
+    for (const [k, bytes] of distinct(n).entries())
+      await writeBelow(archive, `${identity(n).folder}/I${k}`, bytes)
+  const labelled = parseRecipe(
+    {
+      name: 'labelled',
+      data: {
+        root: archive,
+        source: {
+          kind: 'dicom',
+          labels: {
+            ...{ file: 'labels.csv', key: 'accession', key_column: 'accession' },
+            ...{ column: 'label', negative: ['none'] },
+          },
+        },
+      },
+      prepare: { spacing_mm: 'source', size: [8, 6, 9], intensity: 'zscore' },
+      task: { kind: 'classify', labels: ['tumour'] },
+    },
+    'a recipe of a test',
+  )
+  const set = await prepareSmall(labelled, join(dir, 'work-labelled'))
+  assert.ok(set.index.kind === 'volumes' && !set.index.has_masks)
+  assert.equal(set.index.num_cases, 4)
+  for (const { file } of set.index.shards) {
+    const row = (await readShardCases(set.dir, nameOf(file)))[0] as VolumeShardCase
+    assert.deepEqual([row.shape, row.mask_voxels], [[1, 8, 6, 9], null])
+    assert.match(row.case_id, /^[a-z2-7]{16}$/)
+  }
+  const said = JSON.stringify([set.result, set.warnings, set.log])
+  for (const one of identifiersOf(4)) assert(!said.includes(one), one)
 })
 
 /** Structure k in slice k, each drawn as a contour around the centres of columns 0 to 3. */

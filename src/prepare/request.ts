@@ -19,6 +19,8 @@ export interface PrepareRequest {
   /** `data.max_quarantined` */
   maxQuarantined: number | string
   source: SourceData
+  /** Of volumes that are classified: a network for them takes one size. */
+  needsSize: boolean
   /** Nothing that is written or shown outside of `private/` may name a file. */
   deidentified: boolean
 }
@@ -68,6 +70,7 @@ export async function readRequest(
     skipped,
     maxQuarantined,
     source,
+    needsSize: recipe.prepare.kind === 'volume' && recipe.task.kind === 'classify',
     deidentified: isDeidentified(recipe.data),
   }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { checkMaskGrid } from '../imaging/mask_grid.ts'
 import { readVolume, readVolumeHeader } from '../imaging/read_volume.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
-import { resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_spec.ts'
+import { medianShape, resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_spec.ts'
 import { UserError } from '../schema/errors.ts'
 import type { ImageSpec, PreprocessSpec } from '../schema/preprocess.ts'
 import type { ImagePrepare, VolumePrepare } from '../schema/recipe.ts'
@@ -102,6 +102,11 @@ async function volumePlan(
     )
   const modalities = request.source.volumes?.modalities ?? null
   const { spec, caseBytes, reasons } = resolveVolumeSpec(prepare, sample, modalities)
+  if (request.needsSize && spec.size === null)
+    throw new UserError(
+      `prepare.size is missing: classification takes volumes of one size.\n` +
+        `  do: write size: [${medianShape(sample, spec).join(', ')}], the median of ${sample.length} cases as stored [z, y, x]; larger volumes are cut about their middle, smaller ones padded.`,
+    )
   return {
     preprocess: known?.kind === 'volume' ? known : spec,
     case_bytes: caseBytes,

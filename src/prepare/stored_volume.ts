@@ -1,8 +1,21 @@
+import { join } from 'node:path'
 import { STORED_ARRAYS, type StoredVoxels } from '../imaging/store_volume.ts'
 import { UserError } from '../schema/errors.ts'
-import type { VolumeShardIndex } from '../schema/shard_set.ts'
-import { type Dtype, readSafetensors, type Tensor } from '../storage/safetensors.ts'
+import type { ShardIndex, VolumeShardIndex } from '../schema/shard_set.ts'
+import { type Dtype, readRows, readSafetensors, type Tensor } from '../storage/safetensors.ts'
+import { storedValues } from '../storage/stored_values.ts'
 import { inflateBricks } from './bricks.ts'
+
+/** Stored values of a case of either kind, by where its set has them. */
+export async function readStoredCase(
+  dir: string,
+  index: ShardIndex,
+  { file, row }: { file: string; row: number },
+): Promise<StoredVoxels> {
+  const path = join(dir, file)
+  if (index.kind === 'volumes') return (await readStoredVolume(path, index)).data
+  return storedValues((await readRows(path, 'image', row, 1)).data)!
+}
 
 /**
  * The image of a volume's shard as preprocessing gave it.
@@ -24,7 +37,7 @@ export async function readStoredVolume(
   }
   if (brick === null) {
     const { data, shape } = tensor('image')
-    return { data: asStored(data), shape: shape as [number, number, number, number] }
+    return { data: storedValues(data)!, shape: shape as [number, number, number, number] }
   }
   const shape = [...(tensor('image_shape').data as BigInt64Array)].map(Number) as [
     number,
@@ -47,10 +60,3 @@ export const STORED_DTYPES = {
   float16: 'F16',
   float32: 'F32',
 } as const satisfies Record<VolumeShardIndex['dtype'], Dtype>
-
-/** Half precision is read as bit patterns. */
-function asStored(data: Tensor['data']): StoredVoxels {
-  return data instanceof Uint16Array
-    ? new Float16Array(data.buffer, data.byteOffset, data.length)
-    : (data as StoredVoxels)
-}

@@ -25,9 +25,9 @@ export const CsvSource = z.strictObject({
   kind: z.literal('csv'),
   file: z.string().describe('The table, relative to data.root. Tab-separated when it ends in .tsv.'),
   image: z
-    .string()
+    .union([z.string(), z.array(z.string()).min(1)])
     .describe(
-      "Column of image paths, relative to data.root; or a folder's files by stem when they lack an extension.",
+      "Column of paths of images or volumes, relative to data.root; or a folder's files by stem when they lack an extension. Of volumes with a file a channel, the column of each channel, in order.",
     ),
   images_dir: z
     .string()

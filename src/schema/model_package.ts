@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { CertifiedVolume } from './certified_volume.ts'
 import { OperatingPoint } from './evaluation.ts'
-import { ImageSpec, InputNormalization } from './preprocess.ts'
+import { InputNormalization, PreprocessSpec } from './preprocess.ts'
 import { Provenance } from './run.ts'
-import { ImageFingerprint, sha256 } from './shard_set.ts'
+import { Fingerprint, sha256 } from './shard_set.ts'
 
 export const Calibration = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') })])
 
@@ -15,22 +15,26 @@ export const ModelPackage = z.strictObject({
   status: z.enum(['draft', 'approved', 'retired']),
   synthetic: z.boolean().describe('Trained on phantom data: not for any use on patients.'),
   task: z.strictObject({ kind: z.literal('classify'), labels: z.array(z.string()), exclusive: z.boolean() }),
-  preprocess: ImageSpec,
+  preprocess: PreprocessSpec,
   preprocess_code_version: z.int(),
   input: z.strictObject({
     name: z.string().describe('ONNX input name.'),
-    shape: z.tuple([z.int(), z.int(), z.int()]).describe('[C, H, W]; the batch comes first and is dynamic.'),
+    shape: z
+      .union([z.tuple([z.int(), z.int(), z.int()]), z.tuple([z.int(), z.int(), z.int(), z.int()])])
+      .describe('[C, H, W], or [C, Z, Y, X] of volumes; the batch comes first and is dynamic.'),
     dtype: z
-      .enum(['uint8', 'int16', 'float32'])
-      .describe("float32 only for others' models: stored values are then normalised before the network."),
+      .enum(['uint8', 'int16', 'float16', 'float32'])
+      .describe(
+        "The stored type. Of images float32 is only for others' models: stored values are then normalised before the network.",
+      ),
     normalization: InputNormalization.nullable().describe(
-      "What the graph's first node does (dtype uint8, int16), or what is done before it (float32).",
+      "What the graph's first node does where it reads the stored type, else what is done before it.",
     ),
   }),
   output: z.strictObject({ name: z.string(), activation: z.enum(['sigmoid', 'softmax', 'none']) }),
   calibration: Calibration,
   operating_points: z.record(z.string(), OperatingPoint),
-  fingerprint: ImageFingerprint.nullable(),
+  fingerprint: Fingerprint.nullable(),
   files: z
     .record(z.string(), sha256)
     .describe('Every other file of the package that scoring depends on → sha256.'),
@@ -67,7 +71,9 @@ export const Certificate = z.strictObject({
   reference: z.string().describe('What the package was compared with.'),
   validation: z
     .array(z.strictObject({ file_sha256: sha256, scores: z.record(z.string(), z.number()) }))
-    .describe('Hashes and scores of the real cases checked; never their pixels or names.'),
+    .describe(
+      'Hashes and scores of the real cases checked; never their pixels or names. The hash of a case of several files is that of their hashes, a line each.',
+    ),
   volumes: z
     .array(CertifiedVolume)
     .optional()
@@ -83,7 +89,9 @@ export const Golden = z.strictObject({
       file: z.string().describe('Relative to golden/.'),
       tensor_sha256: sha256.describe('Of the stored tensor, little-endian.'),
       tolerance: z.int().min(0).describe('Stored units that decoders may differ by: 0 for lossless formats.'),
-      tensor: z.string().describe('safetensors file relative to golden/, tensor `image` [1, C, H, W].'),
+      tensor: z
+        .string()
+        .describe('safetensors file relative to golden/, tensor `image` [1, C, H, W] or [1, C, Z, Y, X].'),
       logits: z.array(z.number()),
       scores: z.record(z.string(), z.number()),
     }),

@@ -42,3 +42,32 @@ test('of a long value the middle is left out, as the end of a path tells files a
   const text = quoted(`/data/${'folder/'.repeat(40)}scan.png`)
   assert.ok(text.length <= 80 && text.startsWith('"/data/') && text.endsWith('/scan.png"'))
 })
+
+const labelled = (more: object) =>
+  parseRecipe(
+    {
+      name: 'a',
+      data: { root: '.', source: { kind: 'folder' } },
+      task: { kind: 'classify', labels: ['x'] },
+      ...more,
+    },
+    'a.yaml',
+  )
+
+for (const [what, more] of [
+  ['a size of three numbers', { prepare: { size: [20, 24, 28] } }],
+  ['a key that only volumes have', { prepare: { spacing_mm: 'source' } }],
+  ['prepare.kind', { prepare: { kind: 'volume' } }],
+  ['a model of volumes', { model: 'resnet3d' }],
+] as const)
+  test(`a classification is of volumes by ${what}, and resnet3d unless another model is named`, () => {
+    const { prepare, augment, model } = labelled(more)
+    assert.deepEqual([prepare.kind, augment.kind], ['volume', 'volume'])
+    assert.equal('kind' in model && model.kind, 'resnet3d')
+  })
+
+test('a classification with a size of two numbers stays one of images', () => {
+  const { prepare, model } = labelled({ prepare: { size: [20, 24] } })
+  assert.equal(prepare.kind, 'image')
+  assert.equal('kind' in model && model.kind, 'resnet18')
+})

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { SchemaError } from './errors.ts'
+import { VOLUME_MODELS } from './model.ts'
 import { Recipe } from './recipe.ts'
 
 /**
@@ -53,21 +54,27 @@ function expandNames(value: unknown): unknown {
     const options = copy[key] ?? {}
     if (isObject(options) && !('kind' in options)) copy[key] = { kind, ...options }
   }
-  if (kind === 'volume') copy.model ??= { kind: 'unet3d' }
+  const classifies = isObject(copy.task) && copy.task.kind === 'classify'
+  if (kind === 'volume') copy.model ??= { kind: classifies ? 'resnet3d' : 'unet3d' }
   return copy
 }
 
 /** Sources that hold nothing but volumes, and keys that only volumes have, tell what a recipe is about. */
 const VOLUME_SOURCES = ['decathlon', 'nnunet', 'phantom_volumes']
-const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop']
+const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop', 'compression']
 
-function isOfVolumes({ data, prepare, task }: Record<string, unknown>): boolean {
+function isOfVolumes({ data, prepare, task, model }: Record<string, unknown>): boolean {
   if (isObject(prepare) && 'kind' in prepare) return prepare.kind === 'volume'
   const source = isObject(data) && isObject(data.source) ? data.source.kind : undefined
-  if (source === 'dicom' && isObject(task) && task.kind === 'segment') return true
+  const kind = isObject(task) ? task.kind : undefined
+  if (source === 'dicom' && kind === 'segment') return true
+  if (kind === 'classify' && isObject(model) && VOLUME_MODELS.some((known) => known === model.kind))
+    return true
   return (
     VOLUME_SOURCES.some((known) => known === source) ||
-    (isObject(prepare) && VOLUME_KEYS.some((key) => key in prepare))
+    (isObject(prepare) &&
+      (VOLUME_KEYS.some((key) => key in prepare) ||
+        (Array.isArray(prepare.size) && prepare.size.length === 3)))
   )
 }
 

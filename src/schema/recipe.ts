@@ -81,7 +81,9 @@ export const VolumePrepare = z.strictObject({
     .tuple([side, side, side])
     .nullable()
     .default(null)
-    .describe('[z, y, x] of every case, cropped or padded about the centre; classification needs it.'),
+    .describe(
+      '[z, y, x] of every case, cropped or padded about the centre; classification needs it, and prepare says which would do.',
+    ),
   intensity: z
     .union([z.literal('auto'), intensity, z.array(intensity).min(1)])
     .default('auto')
@@ -219,7 +221,6 @@ function misfits({ task, prepare, augment, model, train }: Parts): { path: strin
       add('model.kind', `${(model as { kind: string }).kind} is for volumes; these are images`)
     if (isVolume && !('file' in model) && (model as { kind: string }).kind !== 'resnet3d')
       add('model.kind', 'classification of volumes needs resnet3d, or a file of your own')
-    if (isVolume && prepare.size === null) add('prepare.size', 'classification of volumes needs [z, y, x]')
     for (const key of ['patch_size', 'foreground_fraction', 'overlap'] as const)
       if (train[key] !== 'auto') add(`train.${key}`, 'is for segmentation')
     if (

@@ -15,8 +15,8 @@ const about = {
   warnings: z.array(z.string()).describe('Hold for every result of this model.'),
 }
 
-/** A model that scores images, as `GET /v1/models` describes it. No training data, no paths. */
-export const ServedImageModel = z.strictObject({
+/** A model that scores images or volumes, as `GET /v1/models` describes it. No training data, no paths. */
+export const ServedScoreModel = z.strictObject({
   ...about,
   task: z.literal('classify'),
   labels: z.array(z.string()),
@@ -24,13 +24,26 @@ export const ServedImageModel = z.strictObject({
   operating_points: z
     .record(z.string(), z.number())
     .describe('Label → threshold; positive when score >= it.'),
-  input: z.strictObject({
-    size: z.tuple([z.int(), z.int()]).describe('[rows, columns] that images are resized to.'),
-    channels: z.int(),
-    formats: z.array(z.string()),
-  }),
+  input: z.union([
+    z.strictObject({
+      size: z.tuple([z.int(), z.int()]).describe('[rows, columns] that images are resized to.'),
+      channels: z.int(),
+      formats: z.array(z.string()),
+    }),
+    z.strictObject({
+      size: z
+        .tuple([z.int(), z.int(), z.int()])
+        .describe('[z, y, x] that volumes are cropped or padded to about their centre, once resampled.'),
+      channels: z.int(),
+      orientation: VolumeSpec.shape.orientation,
+      spacing_mm: VolumeSpec.shape.spacing_mm.describe(
+        '[z, y, x] that volumes are resampled to; null keeps their own.',
+      ),
+      formats: z.array(z.string()),
+    }),
+  ]),
 })
-export type ServedImageModel = z.infer<typeof ServedImageModel>
+export type ServedScoreModel = z.infer<typeof ServedScoreModel>
 
 /** A model that segments volumes. */
 export const ServedVolumeModel = z.strictObject({
@@ -55,7 +68,7 @@ export const ServedVolumeModel = z.strictObject({
 })
 export type ServedVolumeModel = z.infer<typeof ServedVolumeModel>
 
-export const ServedModel = z.discriminatedUnion('task', [ServedImageModel, ServedVolumeModel])
+export const ServedModel = z.discriminatedUnion('task', [ServedScoreModel, ServedVolumeModel])
 export type ServedModel = z.infer<typeof ServedModel>
 export const ServedModels = z.strictObject({ models: z.array(ServedModel), notice: z.string() })
 export type ServedModels = z.infer<typeof ServedModels>

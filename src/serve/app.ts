@@ -11,13 +11,14 @@ import type { ServedModels, ServeError } from '../schema/serving.ts'
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { Admission } from './admission.ts'
 import { batching } from './batching.ts'
-import { describeModels, isSegmenter } from './describe_models.ts'
+import { describeModels, isSegmenter, takesVolumes } from './describe_models.ts'
 import { HttpError, type Limits, toHttpError } from './http_error.ts'
 import { acceptedMask, sendMaskFile } from './mask_file.ts'
 import { openapi } from './openapi.ts'
 import { pageFiles } from './page.ts'
 import { watchUpload } from './upload_watch.ts'
 import { announcedBytes, readBody, readUploads, type Upload } from './uploads.ts'
+import { scoreVolumes } from './volume_scores.ts'
 import { type ServedSegmenter, volumeDesk } from './volumes.ts'
 
 export interface AppOptions {
@@ -44,8 +45,8 @@ export interface AppOptions {
   isStopping?: () => boolean
 }
 
-export type ServedImages = Pick<LoadedPackage, 'model' | 'network' | 'warnings' | 'digest' | 'problem'>
-export type Served = ServedImages | ServedSegmenter
+export type ServedScorer = Pick<LoadedPackage, 'model' | 'network' | 'warnings' | 'digest' | 'problem'>
+export type Served = ServedScorer | ServedSegmenter
 
 /** One line of the server's log. */
 export interface LogRecord {
@@ -100,7 +101,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const volumeLimits: Limits = { maxBodyBytes: maxVolumeBytes, maxFiles }
   const isOfVolumes = (name: string | undefined) => {
     const served = models.get(name ?? known[0]!)
-    return served !== undefined && isSegmenter(served)
+    return served !== undefined && takesVolumes(served)
   }
   const limitsOf = (request: FastifyRequest) => (isOfVolumes(modelOf(request)) ? volumeLimits : limits)
   const largest = known.some(isOfVolumes) ? Math.max(maxBodyBytes, maxVolumeBytes) : maxBodyBytes
@@ -159,10 +160,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         : { ...served, network: batching(served.network, { maxBatch, waitMs: batchWaitMs }) },
     ]),
   )
-  const segmentVolumes = volumeDesk({
+  const volumes = {
     zip: { bytes: ZIP_INFLATED * maxVolumeBytes, files: ZIP_FILES },
     caseBytes: maxCaseBytes,
-  })
+  }
+  const turn = new MemoryBudget(1)
+  const segmentVolumes = volumeDesk(volumes, turn)
   const admission = new Admission({ requests: maxRequests, bytes: Math.max(largest, 512e6) })
   const decoding = new MemoryBudget(DECODED_BYTES)
 
@@ -180,25 +183,28 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     request.note.package_digest = served.digest
     const uploads = await readUploads(request, limitsOf(request))
     const wantsFile = isSegmenter(served) ? acceptedMask(request.headers.accept) : null
+    const isGone = () => request.raw.socket.destroyed
     const result = isSegmenter(served)
       ? await segmentVolumes(
           {
             uploads,
             wantsFile,
             wantsViews: query.views === 'true',
-            isGone: () => request.raw.socket.destroyed,
+            isGone,
           },
           served,
         )
-      : await scoreImages(uploads, served)
+      : served.model.preprocess.kind === 'volume'
+        ? await turn.run(1, () => scoreVolumes(uploads, served, volumes, isGone))
+        : await scoreImages(uploads, served)
     request.note.inputs = result.predictions.map((p) => p.input_sha256)
     request.note.failed = result.failed.length
     if (result.predictions.length === 0) reply.code(422)
     else if (wantsFile !== null) return sendMaskFile(reply, wantsFile, result.predictions[0]!, served.digest)
     return result
   }
-  async function scoreImages(uploads: readonly Upload[], served: ServedImages): Promise<PredictResult> {
-    const files = uploads.map(({ name, bytes }) => ({ name, read: async () => bytes }))
+  async function scoreImages(uploads: readonly Upload[], served: ServedScorer): Promise<PredictResult> {
+    const files = uploads.map(({ name, bytes }) => ({ name, read: async () => [bytes] }))
     const result: PredictResult = { predictions: [], failed: [], package_digest: served.digest }
     for await (const one of predictFiles(files, served, { batch: maxBatch, budget: decoding })) {
       if ('reason' in one) result.failed.push(one)

@@ -1,4 +1,4 @@
-// Shapes: B batch, C channels, H rows, W columns, L labels.
+// Shapes: B batch, L labels.
 import type { InputArray, Network } from '../package/infer.ts'
 
 export interface BatchingOptions {
@@ -9,8 +9,8 @@ export interface BatchingOptions {
 }
 
 interface Waiting {
-  x_BCHW: InputArray
-  dims: readonly [number, number, number, number]
+  x: InputArray
+  dims: readonly [B: number, ...number[]]
   resolve(outputs_BL: Float32Array): void
   reject(cause: unknown): void
 }
@@ -46,9 +46,9 @@ export function batching(network: Network, { maxBatch, waitMs }: BatchingOptions
     }
   }
   return {
-    run: (x_BCHW, dims) =>
+    run: (x, dims) =>
       new Promise((resolve, reject) => {
-        queue.push({ x_BCHW, dims, resolve, reject })
+        queue.push({ x, dims, resolve, reject })
         schedule()
       }),
   }
@@ -64,17 +64,17 @@ function takeBatch(queue: Waiting[], maxBatch: number): Waiting[] {
 
 async function runTogether(network: Network, batch: readonly Waiting[]): Promise<Float32Array[]> {
   const [first] = batch
-  if (batch.length === 1) return [await network.run(first!.x_BCHW, first!.dims)]
+  if (batch.length === 1) return [await network.run(first!.x, first!.dims)]
   const B = batch.reduce((sum, { dims }) => sum + dims[0], 0)
-  const total = batch.reduce((sum, { x_BCHW }) => sum + x_BCHW.length, 0)
-  const x_BCHW = new (first!.x_BCHW.constructor as new (n: number) => InputArray)(total)
+  const total = batch.reduce((sum, { x }) => sum + x.length, 0)
+  const x = new (first!.x.constructor as new (n: number) => InputArray)(total)
   let at = 0
   for (const one of batch) {
-    x_BCHW.set(one.x_BCHW, at)
-    at += one.x_BCHW.length
+    x.set(one.x, at)
+    at += one.x.length
   }
-  const [, C, H, W] = first!.dims
-  const outputs_BL = await network.run(x_BCHW, [B, C, H, W])
+  const [, ...shape] = first!.dims
+  const outputs_BL = await network.run(x, [B, ...shape])
   const L = outputs_BL.length / B
   let row = 0
   return batch.map(({ dims: [rows] }) => {

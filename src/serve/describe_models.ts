@@ -1,7 +1,7 @@
-import { INPUT_FORMATS, thresholds } from '../package/infer.ts'
+import { INPUT_FORMATS, thresholds, VOLUME_FORMATS } from '../package/infer.ts'
 import { structureColour } from '../package/mask_views.ts'
-import type { ServedImageModel, ServedModel, ServedVolumeModel } from '../schema/serving.ts'
-import type { Served, ServedImages } from './app.ts'
+import type { ServedModel, ServedScoreModel, ServedVolumeModel } from '../schema/serving.ts'
+import type { Served, ServedScorer } from './app.ts'
 import type { ServedSegmenter } from './volumes.ts'
 
 type About = Pick<
@@ -24,8 +24,8 @@ export function describeModels(models: ReadonlyMap<string, Served>): ServedModel
       warnings,
     }
     return isSegmenter(served)
-      ? { ...about, ...ofVolumes(served) }
-      : { ...about, ...ofImages(served as ServedImages) }
+      ? { ...about, ...ofMasks(served) }
+      : { ...about, ...ofScores(served as ServedScorer) }
   })
 }
 
@@ -33,21 +33,32 @@ export function isSegmenter(served: Served): served is ServedSegmenter {
   return 'segment' in served
 }
 
-function ofImages({ model }: ServedImages): Omit<ServedImageModel, keyof About> {
+/** Requests bring volumes, to be segmented or scored. */
+export function takesVolumes(served: Served): boolean {
+  return isSegmenter(served) || served.model.preprocess.kind === 'volume'
+}
+
+function ofScores({ model }: ServedScorer): Omit<ServedScoreModel, keyof About> {
+  const { preprocess } = model
   return {
     task: 'classify',
     labels: model.task.labels,
     exclusive: model.task.exclusive,
     operating_points: thresholds(model),
-    input: {
-      size: model.preprocess.size,
-      channels: model.preprocess.channels,
-      formats: [...INPUT_FORMATS],
-    },
+    input:
+      preprocess.kind === 'image'
+        ? { size: preprocess.size, channels: preprocess.channels, formats: [...INPUT_FORMATS] }
+        : {
+            size: preprocess.size!,
+            channels: preprocess.channels,
+            orientation: preprocess.orientation,
+            spacing_mm: preprocess.spacing_mm,
+            formats: [...VOLUME_FORMATS],
+          },
   }
 }
 
-function ofVolumes({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof About> {
+function ofMasks({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof About> {
   const { channels, orientation, spacing_mm } = model.preprocess
   return {
     task: 'segment',
@@ -59,7 +70,7 @@ function ofVolumes({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof Ab
       orientation,
       spacing_mm,
       patch_size: model.input.patch_size,
-      formats: ['.nii', '.nii.gz', '.zip of these or of a DICOM series'],
+      formats: [...VOLUME_FORMATS],
     },
   }
 }

@@ -12,8 +12,11 @@ export function openapi(
   const names = models.map(({ name }) => name)
   const predictOperation = (summary: string) => ({
     summary,
-    description: [...new Set(models.map(({ task }) => task))]
-      .map((task) => (task === 'segment' ? aboutVolumes(limits.volumes) : aboutImages(limits.images)))
+    description: [
+      ...(models.some(isOfImages) ? [aboutImages(limits.images)] : []),
+      ...(models.every(isOfImages) ? [] : [aboutVolumes(limits.volumes)]),
+      ...(models.some(({ task }) => task === 'segment') ? [ABOUT_MASKS] : []),
+    ]
       .concat('Files that cannot be read are listed under `failed`; 422 when none could be.')
       .concat('Research use, not a diagnosis.')
       .join(' '),
@@ -62,12 +65,12 @@ export function openapi(
       title: 'fiducial',
       version,
       description:
-        'Scores images and segments volumes with certified model packages. Research use, not a diagnosis.',
+        'Scores images and volumes, and segments volumes, with certified model packages. Research use, not a diagnosis.',
     },
     paths: {
       '/v1/predict': {
         parameters: [model],
-        post: predictOperation('Score images or segment volumes with one of the models'),
+        post: predictOperation('Score or segment with one of the models'),
       },
       '/v1/models': {
         get: { summary: 'The models served', responses: { 200: json('Models', 'ServedModels') } },
@@ -81,7 +84,7 @@ export function openapi(
       },
       '/v1/models/{name}/predict': {
         parameters: [name],
-        post: predictOperation('Score images or segment volumes with the model named'),
+        post: predictOperation('Score or segment with the model named'),
       },
       '/healthz': { get: { summary: 'The process lives', responses: { 200: json('Alive', 'ServeHealth') } } },
       '/readyz': {
@@ -111,11 +114,16 @@ function aboutVolumes({ maxFiles, maxBodyBytes }: Limits): string {
   return (
     'A model of volumes takes a NIfTI file (.nii, .nii.gz), or a zip archive of the DICOM files of a series or of the ' +
     `NIfTI files of a case's channels (…_0000.nii.gz, …_0001.nii.gz), as the body or up to ${maxFiles} as file parts ` +
-    `of a form; at most ${maxBodyBytes} bytes. Each prediction carries its mask on the grid of its own files, as ` +
-    '.nii.gz in `mask_base64`, and of a DICOM series as a DICOM Segmentation in `mask_dicom_base64`. With ' +
-    '`Accept: application/gzip` or `application/dicom` the mask of a single case is the body itself.'
+    `of a form; at most ${maxBodyBytes} bytes.`
   )
 }
+
+const ABOUT_MASKS =
+  'Of a model that segments each prediction carries its mask on the grid of its own files, as .nii.gz in ' +
+  '`mask_base64`, and of a DICOM series as a DICOM Segmentation in `mask_dicom_base64`. With ' +
+  '`Accept: application/gzip` or `application/dicom` the mask of a single case is the body itself.'
+
+const isOfImages = ({ input }: ServedModel) => 'size' in input && input.size.length === 2
 
 const BODY_TYPES = ['image/*', 'application/octet-stream', 'application/gzip', 'application/zip']
 const BINARY = { schema: { type: 'string', format: 'binary' } }
@@ -123,7 +131,7 @@ const VIEWS = {
   name: 'views',
   in: 'query',
   schema: { type: 'boolean' },
-  description: 'Of a model of volumes: also draw three slices through each mask, as PNG.',
+  description: 'Of a model that segments: also draw three slices through each mask, as PNG.',
 }
 const text = (description: string) => ({ description, schema: { type: 'string' } })
 const MASK_HEADERS = {

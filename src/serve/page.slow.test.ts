@@ -11,7 +11,11 @@ import { goldenVolumes } from '../package/golden_volume.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
 import { makePhantoms } from '../package/phantoms.ts'
-import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
+import {
+  TINY_VOLUME_SPEC as SCORED_SPEC,
+  TINY_SPEC,
+  writeTinyPackage,
+} from '../package/testing/tiny_package.ts'
 import { TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
 import { buildApp, type Served } from './app.ts'
 
@@ -34,6 +38,7 @@ describe('the page in a browser', { skip }, () => {
   let loaded: LoadedPackage
   let other: LoadedPackage
   let volumes: LoadedSegmenter
+  let scored: LoadedPackage
   let app: Awaited<ReturnType<typeof buildApp>>
   let context: Awaited<ReturnType<typeof chromium.launchPersistentContext>>
   before(async () => {
@@ -44,10 +49,13 @@ describe('the page in a browser', { skip }, () => {
     other = await loadPackage(join(scratch, 'other'))
     await writeTinySegmenter(join(scratch, 'volumes'))
     volumes = await loadSegmenter(join(scratch, 'volumes'))
+    await writeTinyPackage(join(scratch, 'scored'), { volumes: SCORED_SPEC, labels: ['bleed'] })
+    scored = await loadPackage(join(scratch, 'scored'))
     const models = new Map<string, Served>([
       ['tiny', loaded],
       ['other', other],
       ['volumes', volumes],
+      ['scored', scored],
     ])
     app = await buildApp({ models, version: '0' })
     await app.listen({ port: 0 })
@@ -60,7 +68,7 @@ describe('the page in a browser', { skip }, () => {
   after(async () => {
     await context.close()
     await app.close()
-    await Promise.all([loaded.close(), other.close(), volumes.close()])
+    await Promise.all([loaded.close(), other.close(), volumes.close(), scored.close()])
     await rm(scratch, { recursive: true, force: true })
   })
 
@@ -127,6 +135,27 @@ describe('the page in a browser', { skip }, () => {
     const saved = await readFile(await download.path())
     assert.ok(saved.equals(await writeNifti(mask, { gzip: true })))
     assert.equal(await page.textContent('#status'), '1 volume segmented.')
+    assert.deepEqual(errors, [])
+  })
+
+  test('a volume that is scored shows its score and decision, and what becomes of it', async () => {
+    const page = await context.newPage()
+    const errors: string[] = []
+    page.on('pageerror', (error) => errors.push(error.message))
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    await page.goto(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+    await page.selectOption('#model', 'scored')
+    assert.equal(await page.textContent('#files-heading'), 'Volumes')
+    assert.match((await page.textContent('#facts'))!, /2 channels at 2 × 1.5 × 1 mm, .* to 6 × 9 × 8 voxels/)
+    const { bytes } = (await goldenVolumes(SCORED_SPEC, SCORED_SPEC.size))[0]!
+    const file = { name: 'scan.nii.gz', mimeType: 'application/gzip', buffer: Buffer.from(bytes) }
+    await page.setInputFiles('#files', file)
+    await page.waitForSelector('article table')
+    const { predictions } = await scored.predict([{ name: 'scan.nii.gz', bytes }])
+    const text = (await page.textContent('article'))!
+    assert.ok(text.includes(predictions[0]!.scores.bleed!.toFixed(3)), text)
+    assert.match(text, predictions[0]!.decisions.bleed ? /present/ : /absent/)
+    assert.equal(await page.textContent('#status'), '1 volume scored.')
     assert.deepEqual(errors, [])
   })
 })

@@ -5,7 +5,7 @@ import { type SegmentedCase, segmentCase, type VolumeFiles } from '../package/se
 import { refuseBeyondMemory } from '../package/segment_memory.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
-import { MemoryBudget } from '../storage/memory_budget.ts'
+import type { MemoryBudget } from '../storage/memory_budget.ts'
 import { HttpError } from './http_error.ts'
 import type { MaskKind } from './mask_file.ts'
 import type { UnzipLimits } from './unzip.ts'
@@ -36,11 +36,13 @@ export interface VolumeLimits {
 /**
  * Segments what requests bring, one request and one case at a time: beside the uploads, memory holds what one zip archive
  * inflates to and what one case takes.
+ *
+ * @param turn of one case at a time, shared with whatever else decodes volumes
  */
 export function volumeDesk(
   limits: VolumeLimits,
+  turn: MemoryBudget,
 ): (request: VolumeRequest, served: ServedSegmenter) => Promise<PredictResult> {
-  const turn = new MemoryBudget(1)
   return (request, served) => turn.run(1, () => segmentAll(request, served, limits))
 }
 

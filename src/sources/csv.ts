@@ -3,32 +3,37 @@ import type { Attributes, Case, SplitPart } from '../schema/case.ts'
 import type { CsvSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { defaultCaseIds } from './case_ids.ts'
+import { refuseVolumes } from './image_files.ts'
 import { readLabels } from './label_cells.ts'
 import { partNamed } from './part_names.ts'
 import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 import { columnIndex, readTable, type Table } from './table.ts'
-import { findTableImages } from './table_images.ts'
+import { findTableImages, type TableImages } from './table_images.ts'
 
 /**
- * A table with a row an image. Cases keep the order of the rows.
+ * A table with a row an image, or a volume. Cases keep the order of the rows.
  *
  * A missing image file is skipped and listed; a row that repeats an image and agrees in everything is merged
  * with a warning; rows that contradict each other, or two images under one case id, are errors.
  */
-export async function readCsv(source: CsvSource, { data, task, root }: SourceRequest): Promise<SourceData> {
+export async function readCsv(
+  source: CsvSource,
+  { data, task, root, isOfVolumes }: SourceRequest,
+): Promise<SourceData> {
   const table = await readTable(resolve(root, source.file))
   const warnings: string[] = []
   const labels = readLabels(source.labels, table, task.labels)
   const attributes = readAttributes(source.attributes, table)
   const parts = 'column' in data.split ? readParts(data.split.column, table, warnings) : undefined
   const cell = cellReader(source, table)
-  const { images, skipped } = await findTableImages(source, table, root)
+  const { images, skipped } = await findTableImages(source, table, root, isOfVolumes)
+  if (!isOfVolumes) refuseVolumes(images.flatMap((files) => files ?? []))
   const patients = readPatients(source, table, images, warnings)
 
   const used = table.rows.map((_, i) => i).filter((i) => images[i] !== undefined)
   const ids = defaultCaseIds(
-    used.map((i) => images[i]!),
+    used.map((i) => images[i]![0]!),
     warnings,
   )
   const rows = used.map((i, k): CsvRow => {
@@ -39,7 +44,7 @@ export async function readCsv(source: CsvSource, { data, task, root }: SourceReq
       case: {
         case_id: id,
         patient_id: patients[i] || id,
-        images: [images[i]!],
+        images: images[i]!,
         labels: labels[i]!,
         attributes: attributes[i]!,
         ...(parts?.[i] ? { split: parts[i] } : {}),
@@ -113,7 +118,7 @@ function readParts(column: string, table: Table, warnings: string[]): (SplitPart
 function readPatients(
   source: CsvSource,
   table: Table,
-  images: readonly (string | undefined)[],
+  images: TableImages['images'],
   warnings: string[],
 ): (string | null)[] {
   if (source.patient === null) {

@@ -144,7 +144,7 @@ function distinct(files: readonly DicomFile[], warnings: string[]): DicomFile[] 
 async function casesOf(
   units: readonly Unit[],
   source: DicomSource,
-  { data, task, root }: SourceRequest<Task>,
+  { data, task, root, isOfVolumes }: SourceRequest<Task>,
   warnings: string[],
 ): Promise<{ cases: Case[]; skipped: Skipped[] }> {
   if (task.kind === 'classify' && source.labels === null)
@@ -155,6 +155,10 @@ async function casesOf(
   if (source.unit === 'study' && source.aggregate === 'max' && task.kind === 'classify' && task.exclusive)
     throw new UserError(
       'data.source.aggregate: the maximum of scores of classes that exclude each other is no score.\n  do: write mean.',
+    )
+  if (isOfVolumes && source.labels?.key === 'instance')
+    throw new UserError(
+      'data.source.labels.key: instance is about single images; a case of volumes is a series.\n  do: write series, study or accession.',
     )
   const names = labelNames(task)
   const table = task.kind === 'classify' ? await DicomLabels.read(source.labels!, root, names) : null

@@ -1,3 +1,4 @@
+import { isImageName, isVolumeName } from '../imaging/image_names.ts'
 import type { Case, Labels, SplitPart } from '../schema/case.ts'
 import type { FolderSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
@@ -10,17 +11,20 @@ import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 
 /**
- * Class folders of images, at any depth below the class: `pneumonia/a.png`, `normal/p7/b.png`; or the same inside
+ * Class folders of images or volumes, at any depth below the class: `pneumonia/a.png`, `normal/p7/b.png`; or the same inside
  * train/, val/ and test/, which is then the given split. A class folder named in `negative` holds none of the
  * labels. Cases are in the order of their sorted paths.
  */
-export async function readFolder(source: FolderSource, { task, root }: SourceRequest): Promise<SourceData> {
-  const { images, others, unreadable } = await walkFolder(root)
+export async function readFolder(
+  source: FolderSource,
+  { task, root, isOfVolumes }: SourceRequest,
+): Promise<SourceData> {
+  const { images, others, unreadable } = await walkFolder(root, isOfVolumes ? isVolumeName : isImageName)
   const warnings: string[] = []
-  if (images.length === 0) throw new UserError(noImages(root, others))
+  if (images.length === 0) throw new UserError(isOfVolumes ? noVolumes(root, others) : noImages(root, others))
   if (others.length > 0)
     warnings.push(
-      `${count(others.length, 'file')} in ${root} ${others.length === 1 ? 'is' : 'are'} not images by name and ${others.length === 1 ? 'is' : 'are'} left alone: ${firstFew(others)}.`,
+      `${count(others.length, 'file')} in ${root} ${others.length === 1 ? 'is' : 'are'} not ${isOfVolumes ? 'volumes' : 'images'} by name and ${others.length === 1 ? 'is' : 'are'} left alone: ${firstFew(others)}.`,
     )
 
   const hasParts = isSplitInFolders(images)
@@ -92,11 +96,15 @@ export function noImages(root: string, others: readonly string[]): string {
       `${root} holds ${[...formats].map(([format, n]) => `${count(n, 'file')} in ${format} format`).join(' and ')}, which are not read as single images.\n` +
       '  read are: PNG, JPEG, TIFF and WebP\n  do: export the images in one of these formats (PNG or TIFF keep 16 bits).' +
       (formats.has('NIfTI')
-        ? " For volumes with masks name the folder that holds dataset.json and imagesTr, in the Decathlon's or nnU-Net's layout."
+        ? '\n      Volumes in class folders or a table need a recipe of volumes: prepare: { kind: volume, size: [z, y, x] }.' +
+          "\n      For volumes with masks name the folder that holds dataset.json and imagesTr, in the Decathlon's or nnU-Net's layout."
         : '')
     )
   return `${root} holds no image${others.length > 0 ? `; of ${count(others.length, 'file')} none ends in .png, .jpg, .jpeg, .tif, .tiff or .webp` : ''}.\n  do: check data.root.`
 }
+
+const noVolumes = (root: string, others: readonly string[]) =>
+  `${root} holds no NIfTI volume${others.length > 0 ? `; of ${count(others.length, 'file')} none ends in .nii or .nii.gz` : ''}.\n  do: check data.root.`
 
 function assertClasses(source: FolderSource, labels: readonly string[], names: readonly string[]): void {
   const counts = new Map<string, number>()

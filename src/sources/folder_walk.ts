@@ -18,10 +18,13 @@ export const GARBLED = 'The name is not UTF-8, so it cannot be opened. Rename it
 export const isGarbled = (name: string) => name.includes('\uFFFD')
 
 /**
- * Every visible file below `root`. Hidden entries and archive droppings (`__MACOSX`) are ignored. Symbolic links
+ * Every visible file below `root`, images or whatever else `isWanted` knows by its name in `images`. Hidden entries and archive droppings (`__MACOSX`) are ignored. Symbolic links
  * are followed; a folder reached a second time, as a link in a loop is, is not entered again.
  */
-export async function walkFolder(root: string): Promise<FolderContents> {
+export async function walkFolder(
+  root: string,
+  isWanted: (name: string) => boolean = isImageName,
+): Promise<FolderContents> {
   const found: FolderContents = { images: [], others: [], unreadable: [] }
   const entered = new Set<string>()
   const pending = ['']
@@ -53,7 +56,7 @@ export async function walkFolder(root: string): Promise<FolderContents> {
         found.unreadable.push({ file, reason: 'A link that leads nowhere. Mend or remove it.' })
       else if (kind.isDirectory()) folders.push(file)
       else if (!kind.isFile()) found.unreadable.push({ file, reason: 'Not a regular file. Remove it.' })
-      else if (isImageName(entry.name)) found.images.push(file)
+      else if (isWanted(entry.name)) found.images.push(file)
       else found.others.push(file)
     }
     pending.push(...folders.reverse())

@@ -17,14 +17,16 @@ test('the recipes of docs/guides/data.md are valid', () => {
   for (const block of blocks) parse(DataConfig, parseYaml(block).data, block)
 })
 
-test('the recipe and the task of docs/guides/volumes.md are valid, and its layouts are sources', () => {
+test('the recipes and the task of docs/guides/volumes.md are valid, and its layouts are sources', () => {
   const volumes = readFileSync(
     fileURLToPath(new URL('../../docs/guides/volumes.md', import.meta.url)),
     'utf8',
   )
-  const [recipe, task] = [...volumes.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!)
-  const { prepare } = parseRecipe(parseYaml(recipe!), 'the recipe of the guide')
-  assert.equal(prepare.kind, 'volume')
+  const [recipe, task, scored] = [...volumes.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!)
+  for (const text of [recipe, scored]) {
+    const { prepare } = parseRecipe(parseYaml(text!), 'a recipe of the guide')
+    assert.equal(prepare.kind, 'volume')
+  }
   parse(Task, parseYaml(task!).task, 'the task of the guide')
   const sources = [...volumes.matchAll(/`source: (\{[^`]*\}|\w+)`/g)].map((match) => parseYaml(match[1]!))
   assert.ok(sources.length >= 4)

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { isAbsolute, join, posix, relative, sep } from 'node:path'
-import { isImageName, withoutExtension } from '../imaging/image_names.ts'
+import { isImageName, isVolumeName, withoutExtension } from '../imaging/image_names.ts'
+import { UserError } from '../schema/errors.ts'
 import { explain } from '../storage/local.ts'
 import { isGarbled } from './folder_walk.ts'
 
@@ -31,6 +32,20 @@ export function unreadFormat(name: string): string | undefined {
 }
 
 /**
+ * Of a recipe of images whose files are volumes by their names: not one could be read.
+ *
+ * @throws {UserError} saying how a recipe of volumes is told
+ */
+export function refuseVolumes(paths: readonly string[]): void {
+  const first = paths.find(isVolumeName)
+  if (first === undefined || paths.some(isImageName)) return
+  throw new UserError(`The files are volumes, e.g. ${first}, and the recipe is of images.\n${VOLUMES_ADVICE}`)
+}
+
+export const VOLUMES_ADVICE =
+  '  do: write prepare: { kind: volume, size: [z, y, x] }; "fiducial prepare" says which size would do.'
+
+/**
  * Where a table's cell points, as a path relative to the root, or null when that lies outside of the root:
  * tables come from elsewhere and may name '../../etc/passwd'. Symbolic links inside the root are the owner's
  * own and are followed.
@@ -49,11 +64,13 @@ export type ImageFinder = (path: string) => Promise<FoundImage>
  * Looks images up by root-relative path: as written, else by stem among a folder's images (a table that leaves
  * the extension out), else the same name in another Unicode form (archives made on macOS), else with
  * backslashes read as slashes. Each folder is listed once.
+ *
+ * @param isWanted tells images, or volumes, by their names where a stem is searched for
  */
-export function imageFinder(root: string): ImageFinder {
+export function imageFinder(root: string, isWanted = isImageName): ImageFinder {
   const folders = new Map<string, Promise<FolderListing>>()
   const list = (folder: string) => {
-    const listing = folders.get(folder) ?? listFolder(root, folder)
+    const listing = folders.get(folder) ?? listFolder(root, folder, isWanted)
     folders.set(folder, listing)
     return listing
   }
@@ -138,7 +155,11 @@ interface FolderListing {
   lower: () => Map<string, string>
 }
 
-async function listFolder(root: string, folder: string): Promise<FolderListing> {
+async function listFolder(
+  root: string,
+  folder: string,
+  isWanted: (name: string) => boolean,
+): Promise<FolderListing> {
   const entries = await readdir(join(root, folder), { withFileTypes: true }).catch((cause) => {
     const code = (cause as NodeJS.ErrnoException).code
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return []
@@ -147,7 +168,7 @@ async function listFolder(root: string, folder: string): Promise<FolderListing> 
   const files = new Set(entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name))
   const stems = once(() => {
     const byStem = new Map<string, string[]>()
-    for (const file of [...files].filter(isImageName).sort()) {
+    for (const file of [...files].filter(isWanted).sort()) {
       for (const key of new Set([file.normalize('NFC'), withoutExtension(file).normalize('NFC')])) {
         const known = byStem.get(key)
         if (known) known.push(file)

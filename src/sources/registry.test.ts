@@ -64,6 +64,11 @@ const samples: Record<keyof typeof labelSources, Sample> = {
     source: { patients: 6, size: 32 },
     labels: ['Cardiomegaly', 'Effusion'],
   },
+  phantom_volumes: {
+    write: async () => {},
+    source: { patients: 4, voxel_mm: 6 },
+    labels: ['lesion'],
+  },
 }
 
 for (const kind of Object.keys(labelSources) as (keyof typeof labelSources)[]) {

@@ -7,7 +7,7 @@ import { readFolder } from './folder.ts'
 import { readMhist } from './mhist.ts'
 import { readNnUNet } from './nnunet.ts'
 import { readPhantom } from './phantom.ts'
-import { readPhantomVolumes } from './phantom_volumes.ts'
+import { readPhantomVolumeLabels, readPhantomVolumes } from './phantom_volumes.ts'
 import type { MaskReader, SourceReader } from './source_data.ts'
 
 /** Readers of labelled images, by the `kind` that a recipe's `data.source` names. */
@@ -18,6 +18,7 @@ export const labelSources = {
   mhist: readMhist,
   dicom: readDicom,
   phantom: readPhantom,
+  phantom_volumes: readPhantomVolumeLabels,
 } satisfies { [K in Source['kind']]?: SourceReader<K> }
 
 /** Readers of volumes with masks. */

@@ -58,12 +58,14 @@ export async function sniff(path: string): Promise<Sniffed> {
 }
 
 /** Reads by the draft; a given split that shares patients between its parts is replaced by one by patient. */
-async function readDraft(draft: Draft): Promise<SourceData> {
+export async function readDraft(draft: Draft, isOfVolumes = false): Promise<SourceData> {
   const read = () =>
     readSource(
       DataConfig.parse({ root: draft.root, source: draft.source, split: draft.split as Split }),
       Task.parse({ kind: 'classify', labels: draft.labels, exclusive: draft.exclusive }),
       draft.root,
+      undefined,
+      { isOfVolumes },
     )
   const data = await read()
   if (!('column' in draft.split || 'official' in draft.split)) return data

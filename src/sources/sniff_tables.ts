@@ -1,4 +1,5 @@
 import { basename, dirname, join, posix } from 'node:path'
+import { isImageName } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import type { FolderContents } from './folder_walk.ts'
 import { imageFinder } from './image_files.ts'
@@ -11,6 +12,7 @@ import { readTable, type Table } from './table.ts'
 export async function sniffTables(
   root: string,
   contents: FolderContents,
+  isWanted = isImageName,
 ): Promise<{ draft?: Draft; failure?: UserError }> {
   const files = contents.others.filter((file) => /\.(csv|tsv)$/i.test(file) && file.split('/').length <= 2)
   const folders = foldersOf(contents)
@@ -20,7 +22,8 @@ export async function sniffTables(
     try {
       const table = await readTable(join(root, file))
       const draft =
-        (await sniffTable(table, file, root, folders)) ?? (await sniffFromParent(table, file, root))
+        (await sniffTable(table, file, root, folders, isWanted)) ??
+        (await sniffFromParent(table, file, root, isWanted))
       if (draft) drafts.push({ draft, rows: table.rows.length, file })
     } catch (cause) {
       if (!(cause instanceof UserError)) throw cause
@@ -46,8 +49,13 @@ export function foldersOf(contents: FolderContents): string[] {
 }
 
 /** A table whose paths start with the name of the folder it lies in, as CheXpert's do. */
-export function sniffFromParent(table: Table, file: string, folder: string): Promise<Draft | null> {
-  return sniffTable(table, `${basename(folder)}/${file}`, dirname(folder), [''])
+export function sniffFromParent(
+  table: Table,
+  file: string,
+  folder: string,
+  isWanted = isImageName,
+): Promise<Draft | null> {
+  return sniffTable(table, `${basename(folder)}/${file}`, dirname(folder), [''], isWanted)
 }
 
 export async function sniffTable(
@@ -55,9 +63,10 @@ export async function sniffTable(
   file: string,
   root: string,
   folders: readonly string[],
+  isWanted = isImageName,
 ): Promise<Draft | null> {
   if (table.rows.length === 0) return null
-  const column = await guessImageColumn(table, root, folders, imageFinder(root))
+  const column = await guessImageColumn(table, root, folders, imageFinder(root, isWanted))
   if (!column) return null
   const guess = guessColumns(table, column.image)
   const { labels } = guess

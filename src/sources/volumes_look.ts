@@ -39,9 +39,10 @@ const MOST_MASK_BYTES = 300e6
 const HEADER_BYTES = 4096
 
 /**
- * Reads the header of every volume and, as far as they are small together, every mask. A structure that no mask told of
+ * Reads the header of every volume and, of structures, as far as they are small together, every mask. A structure that no mask told of
  * stays unknown.
  *
+ * @param facts of a data set that says something about its channels and masks
  * @returns null when not one header can be read
  * @throws {StoppedError} when aborted
  */
@@ -49,9 +50,10 @@ export async function lookAtVolumes(
   root: string,
   cases: readonly Case[],
   structures: readonly Structure[],
-  { modalities, maskValues, maskNames }: VolumeFacts,
+  facts: VolumeFacts | undefined,
   signal?: AbortSignal,
 ): Promise<{ look: VolumesLook | null; cases: Case[]; warnings: string[] }> {
+  const { modalities = [], maskValues = new Map(), maskNames } = facts ?? {}
   const seen: Seen[] = []
   const failures: string[] = []
   const alarms: string[] = []
@@ -66,6 +68,7 @@ export async function lookAtVolumes(
       const grid = await headerOf(one, root)
       seen.push(grid)
       const size = one.mask === undefined ? 0 : ((await stampFile(join(root, one.mask)))?.size ?? 0)
+      if (structures.length === 0) continue
       if (one.mask === undefined || bytes + size > MOST_MASK_BYTES) {
         unread++
         continue
@@ -101,7 +104,7 @@ export async function lookAtVolumes(
   ]
   if (seen.length === 0) return { look: null, cases: labelled, warnings }
   const channels = Math.max(...seen.map((one) => one.channels))
-  if (seen.some((one) => one.channels !== modalities.length))
+  if (facts !== undefined && seen.some((one) => one.channels !== modalities.length))
     warnings.push(
       `dataset.json names the channels ${modalities.join(', ')}; the volumes have ${[...new Set(seen.map((one) => one.channels))].join(', ')} of them.`,
     )

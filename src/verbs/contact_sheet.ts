@@ -13,7 +13,7 @@ import type { InspectResult } from '../schema/results.ts'
 import type { Structure } from '../schema/task.ts'
 import { maskNames, readCaseMask } from '../sources/case_mask.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
-import { largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
+import { largestSlice, middleSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
 const COLUMNS = 8
 const SIDE = 128
@@ -98,15 +98,17 @@ export async function imageTiles(root: string, shown: readonly Case[]): Promise<
 
 /**
  * Of volumes the slice with the largest area of the label, seen as radiologists see it, its first channel, the mask
- * outlined; of a case without any label the middle one.
+ * outlined; of a case without any label, or without a mask, the middle one.
  */
 export function volumeTiles(root: string, structures: readonly Structure[]): Tile {
   const structureOf = new Map(structures.map(({ name, values }) => [name, new Set(values)]))
   return async (one, label) => {
     try {
       const paths = one.images.map((path) => join(root, path))
-      const image = reorient((await readVolume(await Promise.all(paths.map(readBytes)))).volume, 'LPS')
-      const mask = reorient(await readCaseMask(paths, join(root, one.mask!), maskNames(structures)), 'LPS')
+      const { volume } = await readVolume(await Promise.all(paths.map(readBytes)))
+      if (one.mask === undefined) return squared(middleSlice(volume, SIDE))
+      const image = reorient(volume, 'LPS')
+      const mask = reorient(await readCaseMask(paths, join(root, one.mask), maskNames(structures)), 'LPS')
       const axis = sliceAxis(image.shape, voxelSizes(image.affine))
       const values = label === null ? null : structureOf.get(label)!
       const index = largestSlice([mask], axis, (value) => values?.has(value) ?? true)

@@ -369,7 +369,7 @@ test('a package built on the data set at hand is told by the images in its certi
   const bytes = await readFile(join(recipe.root, 'images', name!))
   const seen = {
     file_sha256: createHash('sha256').update(bytes).digest('hex'),
-    read: async () => bytes,
+    read: async () => [bytes],
     stored: null,
     reference: () => LABELS.map(() => 0.5),
     predicted: null,

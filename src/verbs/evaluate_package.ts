@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { STUDY_ATTRIBUTE } from '../evaluate/by_study.ts'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
-import { preprocess } from '../imaging/preprocess.ts'
+import { prepareInput } from '../package/infer.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
-import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { readManifest } from '../package/read.ts'
 import { privateFolder } from '../prepare/place.ts'
 import { assignSplit } from '../prepare/split.ts'
@@ -14,7 +14,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
-import { readBytes, sha256File, stampFile } from '../storage/local.ts'
+import { joinedSha256, readBytes, sha256File, stampFile } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
@@ -40,9 +40,11 @@ export async function evaluatePackage(
     const { model, digest } = loaded
     const { task } = recipe
     if (task.kind !== 'classify')
-      throw new UserError(`The package ${model.name} scores images; the recipe's task is ${task.kind}.`)
+      throw new UserError(`The package ${model.name} gives scores; the recipe's task is ${task.kind}.`)
+    refuseOtherKind(model.preprocess.kind, recipe.prepare.kind)
     const labels = sharedLabels(loaded, task.labels, task.exclusive)
     const source = await readSource(recipe.data, recipe.task, root, io.signal, {
+      isOfVolumes: recipe.prepare.kind === 'volume',
       privateFolder: privateFolder({}, { mayWrite: true }),
     })
     const cases = casesOf(source, data, options.split)
@@ -76,12 +78,14 @@ export async function evaluatePackage(
       test_openings: 0,
       warnings,
     })
-    const files = new Map(cases.map((one) => [one.case_id, join(root, one.images[0]!)]))
+    const byId = new Map(cases.map((one) => [one.case_id, one]))
     // A study has no image to show by itself.
     const images =
       mayShowPixels(recipe.data) && ofUnits.length === 0
-        ? await reportImages(predictions, evaluation, async (case_id) =>
-            preprocess(await readBytes(files.get(case_id)!), model.preprocess),
+        ? await reportImages(
+            predictions,
+            evaluation,
+            async (case_id) => (await prepareInput(await filesOf(byId.get(case_id)!, root), model)).stored,
           )
         : []
     return {
@@ -97,6 +101,20 @@ export async function evaluatePackage(
   } finally {
     await loaded.close()
   }
+}
+
+function refuseOtherKind(model: 'image' | 'volume', recipe: 'image' | 'volume'): void {
+  if (model === recipe) return
+  throw new UserError(
+    `The package scores ${model}s; the recipe is of ${recipe}s.\n  do: write prepare: { kind: ${model} } in the recipe, with data of that kind.`,
+  )
+}
+
+/** Bytes of a case's files, one after the other. */
+async function filesOf({ images }: Pick<Case, 'images'>, root: string): Promise<Uint8Array[]> {
+  const files: Uint8Array[] = []
+  for (const path of images) files.push(await readBytes(join(root, path)))
+  return files
 }
 
 function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclusive: boolean): string[] {
@@ -142,11 +160,7 @@ async function predictCases(
   io: Io,
 ): Promise<{ predictions: Prediction[]; failed: { file: string; reason: string }[]; hashes: string[] }> {
   const files = cases.map(
-    ({ case_id, images }): InputFile => ({
-      name: case_id,
-      case_id,
-      read: () => readBytes(join(root, images[0]!)),
-    }),
+    (one): InputCase => ({ name: one.case_id, case_id: one.case_id, read: () => filesOf(one, root) }),
   )
   const byId = new Map(cases.map((one) => [one.case_id, one]))
   const predictions: Prediction[] = []
@@ -184,12 +198,21 @@ async function builtOnWarning(
   if (part === 'train')
     for (const { images, split } of source.cases) {
       if (isSame) break
-      const path = join(root, images[0]!)
-      if (split === 'val' && (await stampFile(path)) !== null) isSame = certified.has(await sha256File(path))
+      if (split === 'val') isSame = certified.has((await sha256Of(images, root)) ?? '')
     }
   return isSame
     ? ['The package was built on images of this very data set: cases it has seen flatter the numbers.']
     : []
+}
+
+/** As a certificate names the case; null where a file is not there. */
+async function sha256Of(images: readonly string[], root: string): Promise<string | null> {
+  const hashes: string[] = []
+  for (const path of images) {
+    if ((await stampFile(join(root, path))) === null) return null
+    hashes.push(await sha256File(join(root, path)))
+  }
+  return joinedSha256(hashes)
 }
 
 function notMeasuredWarnings(

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { settleEvents } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
-import { type ImageRun, imageRun } from '../runs/kinds.ts'
+import { type ScoreRun, scoreRun } from '../runs/kinds.ts'
 import { readRun } from '../runs/read.ts'
 import type { SplitPart } from '../schema/case.ts'
 import { mayShowPixels } from '../schema/data.ts'
@@ -35,7 +35,7 @@ import {
  * @throws {UserError} when the run has no validation predictions yet, or the part has no cases
  */
 export async function evaluateRun(runDir: string, options: EvaluateOptions, io: Io): Promise<Evaluated> {
-  const run = imageRun(await readRun(runDir))
+  const run = scoreRun(await readRun(runDir))
   const part = options.split
   if (part === 'all')
     throw new UserError(
@@ -117,7 +117,7 @@ export async function evaluateRun(runDir: string, options: EvaluateOptions, io: 
 
 type MeasureOptions = Parameters<typeof evaluatePredictions>[1]
 
-function measureOptions(run: ImageRun, config: EvaluateConfig) {
+function measureOptions(run: ScoreRun, config: EvaluateConfig) {
   const { operating_point: rule, bootstrap, confidence, seed, subgroups } = config
   return {
     task: run.config.task,
@@ -134,7 +134,7 @@ function measureOptions(run: ImageRun, config: EvaluateConfig) {
 }
 
 async function measureOther(
-  run: ImageRun,
+  run: ScoreRun,
   part: Exclude<SplitPart, 'val'>,
   onVal: Evaluation,
   measure: (stored: StoredPredictions, more: Partial<MeasureOptions>) => Evaluation,

@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { STORED_ARRAYS, type StoredVoxels } from '../imaging/store_volume.ts'
 import { CERTIFIED_BATCHES } from '../package/certify.ts'
 import { runEngine } from '../python/engine.ts'
-import type { EngineImages } from '../schema/run.ts'
+import { inputShape, type ScoreRunConfig } from '../runs/kinds.ts'
 import { readSafetensors, type Tensor, writeSafetensors } from '../storage/safetensors.ts'
+import { storedTensor } from '../storage/stored_values.ts'
 import type { Io } from './io.ts'
 
 /**
@@ -13,21 +15,16 @@ import type { Io } from './io.ts'
  */
 export async function exportRun(
   out: string,
-  tensors: readonly (Uint8Array | Int16Array)[],
-  { dtype, sample_shape }: EngineImages,
+  tensors: readonly StoredVoxels[],
+  data: ScoreRunConfig['data'],
   engine: readonly string[],
   io: Io,
 ): Promise<(batch: number) => number[][]> {
   return withTemporaryFolder(async (dir) => {
     const size = tensors[0]!.length
-    const data =
-      dtype === 'int16' ? new Int16Array(size * tensors.length) : new Uint8Array(size * tensors.length)
-    for (const [n, tensor] of tensors.entries()) data.set(tensor, n * size)
-    const image: Tensor = {
-      dtype: dtype === 'int16' ? 'I16' : 'U8',
-      shape: [tensors.length, ...sample_shape],
-      data,
-    }
+    const all = new STORED_ARRAYS[data.dtype](size * tensors.length)
+    for (const [n, tensor] of tensors.entries()) all.set(tensor, n * size)
+    const image = storedTensor(all, [tensors.length, ...inputShape(data)])
     const input = join(dir, 'in.safetensors')
     const scored = join(dir, 'out.safetensors')
     await writeSafetensors(input, { image })

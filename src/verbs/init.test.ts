@@ -371,7 +371,7 @@ test('a table whose images are elsewhere, and other files, are refused', async (
   )
 })
 
-test('DICOM and NIfTI are named as no single images', async () => {
+test('DICOM that is none is named as no single image, and NIfTI that is none as no volume', async () => {
   await assert.rejects(
     start(await folder({ 'a/1.dcm': 'x', 'a/2.dcm': 'x' })),
     /2 files in DICOM format, which are not read as single images/,
@@ -384,7 +384,7 @@ test('DICOM and NIfTI are named as no single images', async () => {
         '2.nii.gz': 'x',
       }),
     ),
-    /2 files in NIfTI format/,
+    /None of the volumes can be read[\s\S]*1: The file is not NIfTI/,
   )
 })
 

@@ -6,12 +6,15 @@ import { parse as parseYaml } from 'yaml'
 import { UserError } from '../schema/errors.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { InitResult } from '../schema/results.ts'
+import { draftLabelledVolumes } from '../sources/draft_labelled_volumes.ts'
 import { draftRecipe } from '../sources/draft_recipe.ts'
 import { draftVolumeRecipe } from '../sources/draft_volume_recipe.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { phantomVolumesClassifyRecipe } from '../sources/phantom_volumes_classify_recipe.ts'
 import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
 import type { SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
+import { type SniffedLabelledVolumes, sniffLabelledVolumes } from '../sources/sniff_labelled_volumes.ts'
 import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
 import { writeAtomic } from '../storage/local.ts'
@@ -56,6 +59,8 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
   io.log(`Looking at ${target} …`)
   const volumes = await sniffVolumes(target, io.signal)
   if (volumes !== null) return draftVolumes(volumes, recipe)
+  const labelled = await sniffLabelledVolumes(target, io.signal)
+  if (labelled !== null) return draftLabelled(labelled, target, recipe)
   const sniffed = await sniff(target)
   const { data, source, found, unsure } = sniffed
   const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : sniffed.root)
@@ -96,6 +101,28 @@ function draftVolumes(sniffed: SniffedVolumes, recipe: string): Draft {
   }
 }
 
+async function draftLabelled(
+  sniffed: SniffedLabelledVolumes,
+  target: string,
+  recipe: string,
+): Promise<Draft> {
+  const { data, source, look, found, unsure, root, labels } = sniffed
+  const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : root)
+  return {
+    name,
+    source: source.kind,
+    synthetic: data.synthetic,
+    cases: data.cases.length,
+    patients: new Set(data.cases.map((c) => c.patient_id)).size,
+    labels: labelCounts(data, labels),
+    skipped: data.skipped.length,
+    recognised: [...found, describeGrids(look)],
+    please_check: unsure,
+    warnings: data.warnings,
+    text: draftLabelledVolumes(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
+  }
+}
+
 function labelCounts({ cases }: SourceData, labels: readonly string[]): Draft['labels'] {
   return Object.fromEntries(
     labels.map((label) => {
@@ -110,7 +137,7 @@ function draftNamed(target: string, recipe: string): Draft {
   const made = PHANTOMS[target]
   if (made === undefined)
     throw new UserError(
-      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data sets that can be made here are ${Object.keys(PHANTOMS).join(' and ')}.`,
+      `There is no folder or file ${target}, and no data set of that name.\n  do: check the path; the data sets that can be made here are ${Object.keys(PHANTOMS).join(', ')}.`,
     )
   return {
     name: target,
@@ -130,6 +157,7 @@ function draftNamed(target: string, recipe: string): Draft {
 const PHANTOMS: Record<string, { shows: string; recipe: typeof phantomRecipe }> = {
   phantom: { shows: 'radiographs', recipe: phantomRecipe },
   phantom_volumes: { shows: 'volumes with masks', recipe: phantomVolumesRecipe },
+  phantom_volumes_classify: { shows: 'volumes with labels', recipe: phantomVolumesClassifyRecipe },
 }
 
 /** As in the draft's comments: every volume's header was read. */

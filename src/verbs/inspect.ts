@@ -9,11 +9,12 @@ import type { Case } from '../schema/case.ts'
 import { DataConfig, mayShowPixels } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import type { InspectResult } from '../schema/results.ts'
-import { type SegmentTask, type Structure, structuresOf, Task } from '../schema/task.ts'
+import { type Structure, structuresOf, Task } from '../schema/task.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { type Sniffed, sniff } from '../sources/sniff.ts'
 import { type ImagesLook, lookAtImages } from '../sources/sniff_images.ts'
+import { sniffLabelledVolumes } from '../sources/sniff_labelled_volumes.ts'
 import { guessColumns } from '../sources/sniff_table.ts'
 import { type SniffedVolumes, sniffVolumes } from '../sources/sniff_volumes.ts'
 import { firstFew } from '../sources/source_data.ts'
@@ -107,7 +108,7 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   const rule = recipe.data.split
   const kept = set === null ? new Map() : await readKept(set.dir, rule)
   const data = { ...request.source, cases: request.cases }
-  const volumes = recipe.task.kind === 'segment' ? await viewVolumes(data, recipe.task, root, io) : null
+  const volumes = recipe.prepare.kind === 'volume' ? await viewVolumes(data, recipe.task, root, io) : null
   return {
     root,
     data: volumes?.data ?? data,
@@ -125,17 +126,11 @@ async function viewRecipe(path: string, options: InspectOptions, io: Io): Promis
   }
 }
 
-/** The same data with what the masks hold as labels. */
-async function viewVolumes(data: SourceData, task: SegmentTask, root: string, io: Io) {
-  io.log('Reading the masks …')
-  const structures = structuresOf(task)
-  const { look, cases, warnings } = await lookAtVolumes(
-    root,
-    data.cases,
-    structures,
-    data.volumes!,
-    io.signal,
-  )
+/** What headers say; of a segmentation with what the masks hold as labels. */
+async function viewVolumes(data: SourceData, task: Task, root: string, io: Io) {
+  io.log(`Reading the ${task.kind === 'segment' ? 'masks' : 'headers'} …`)
+  const structures = task.kind === 'segment' ? structuresOf(task) : []
+  const { look, cases, warnings } = await lookAtVolumes(root, data.cases, structures, data.volumes, io.signal)
   const shown = data.deidentified ? warnings.map((one) => withoutIdentifiers(one, [root])) : warnings
   return { look, structures, data: { ...data, cases, warnings: [...data.warnings, ...shown] } }
 }
@@ -143,7 +138,13 @@ async function viewVolumes(data: SourceData, task: SegmentTask, root: string, io
 async function viewFiles(path: string, io: Io): Promise<View> {
   io.log(`Looking at ${path} …`)
   const volumes = await sniffVolumes(path, io.signal)
-  if (volumes !== null) return viewSniffedVolumes(volumes, io)
+  if (volumes !== null) return viewSniffedVolumes(volumes, structuresOf(volumes.task), io)
+  const labelled = await sniffLabelledVolumes(path, io.signal)
+  if (labelled !== null) {
+    const view = viewSniffedVolumes(labelled, [], io)
+    const kind = 'column' in labelled.split ? 'column' : 'official'
+    return { ...view, splitOf: (known) => inspectGivenSplit(labelled.data.cases, kind, known) }
+  }
   const sniffed = await sniff(path)
   for (const line of sniffed.found) io.log(`found: ${line}`)
   for (const line of sniffed.unsure) io.log(`please check: ${line}`)
@@ -159,7 +160,11 @@ async function viewFiles(path: string, io: Io): Promise<View> {
   }
 }
 
-function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVolumes, io: Io): View {
+function viewSniffedVolumes(
+  { root, data, look, found, unsure }: Omit<SniffedVolumes, 'task' | 'source' | 'split'>,
+  structures: Structure[],
+  io: Io,
+): View {
   for (const line of found) io.log(`found: ${line}`)
   for (const line of unsure) io.log(`please check: ${line}`)
   return {
@@ -167,7 +172,7 @@ function viewSniffedVolumes({ root, data, look, task, found, unsure }: SniffedVo
     data,
     mayShow: !data.deidentified,
     look: null,
-    volumes: { look, structures: structuresOf(task) },
+    volumes: { look, structures },
     splitOf: (known) => inspectGivenSplit(data.cases, 'official', known),
     pixels: null,
   }

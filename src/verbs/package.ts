@@ -4,7 +4,7 @@ import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
 import { completePackage, publishPackage, refuseOccupied, type Training } from '../package/write.ts'
 import { RUN_FILES } from '../runs/folder.ts'
-import { type ImageRun, imageRun, isSegmentRun } from '../runs/kinds.ts'
+import { inputShape, isSegmentRun, type ScoreRun, scoreRun } from '../runs/kinds.ts'
 import { type RunRecord, readRun } from '../runs/read.ts'
 import { isGenerated } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
@@ -19,7 +19,7 @@ import { type RunMaterials, readRunMaterials } from './run_materials.ts'
 import { validationOf } from './run_validation.ts'
 import { servedScores } from './served_scores.ts'
 import { shippedRecipe } from './shipped_recipe.ts'
-import { type FindFile, filesOfRun } from './source_files.ts'
+import { type FindFiles, filesOfRun } from './source_files.ts'
 
 export interface PackageRunOptions {
   /** Folder of the package; `<run>/package` unless given. */
@@ -41,7 +41,7 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const found = await readRun(runDir)
   if (isSegmentRun(found))
     return (await import('./package_segment.ts')).packageSegmentRuns([found], options, io)
-  const run = imageRun(found)
+  const run = scoreRun(found)
   const { recipe } = await loadRecipe(join(run.dir, RUN_FILES.recipe), options.set)
   const config = recipe.package
   const out = options.out ?? join(run.dir, RUN_FILES.package)
@@ -58,15 +58,18 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
   const set = (options.set ?? []).filter((override) => override.startsWith('evaluate.'))
   const validation = await validationOf(run, pointer.step, recipe.evaluate, set, engine, io)
   const materials = await readRunMaterials(run, validation, config.certify_cases)
+  const { index } = materials
   const find = await filesOfRun(run.config.data.shard_set, options.data, io.signal)
   const files = await findAll(materials, find)
 
   const certificate = await publishPackage(out, owner, async (dir) => {
     io.log(`Exporting ${run.id}, step ${pointer.step}, and computing PyTorch's reference`)
-    const golden = (await goldenInputs(materials.index.preprocess)).inputs
+    const golden = (await goldenInputs(index.preprocess)).inputs
     const tensors = [...golden.map((g) => g.tensor), ...materials.cases.map((c) => c.stored)]
     const logits = await exportRun(dir, tensors, run.config.data, engine, io)
-    io.log(`Certifying on ${golden.length} golden images and ${materials.cases.length} validation cases`)
+    io.log(
+      `Certifying on ${golden.length} golden ${index.kind} and ${materials.cases.length} validation cases`,
+    )
     const model = modelJson(run, pointer.step, recipe, materials, {
       version: options.version ?? run.id,
       created: io.now(),
@@ -97,12 +100,15 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
 }
 
 /**
- * Opens the raw file of each validation case.
+ * Opens the raw files of each validation case.
  *
  * @throws {UserError} with counts when some are not at hand: a certificate without raw files would prove half
  */
-async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => Promise<Uint8Array>)[]> {
-  const files: (() => Promise<Uint8Array>)[] = []
+async function findAll(
+  { cases, index }: RunMaterials,
+  find: FindFiles,
+): Promise<(() => Promise<readonly Uint8Array[]>)[]> {
+  const files: (() => Promise<readonly Uint8Array[]>)[] = []
   const absent: string[] = []
   for (const { case_id, file_sha256 } of cases) {
     const open = await find(file_sha256)
@@ -111,14 +117,14 @@ async function findAll({ cases }: RunMaterials, find: FindFile): Promise<(() => 
   }
   if (absent.length === 0) return files
   throw new UserError(
-    `${absent.length} of ${cases.length} validation images are not where "prepare" read them, or changed since: ` +
+    `${absent.length} of ${cases.length} validation ${index.kind} are not where "prepare" read them, or changed since: ` +
       `${absent.slice(0, 3).join(', ')}${absent.length > 3 ? ', …' : ''}.\n` +
       '  do: say where the data set lies now with --data <recipe>; files are found by their content.',
   )
 }
 
 function modelJson(
-  run: ImageRun,
+  run: ScoreRun,
   step: number,
   recipe: Recipe,
   { index, fingerprint, evaluation }: RunMaterials,
@@ -136,7 +142,7 @@ function modelJson(
     preprocess_code_version: index.code_version,
     input: {
       name: 'image',
-      shape: config.data.sample_shape,
+      shape: inputShape(config.data),
       dtype: config.data.dtype,
       normalization: config.data.normalization,
     },

@@ -85,7 +85,7 @@ export async function packageOnnx(options: PackageOnnxOptions, io: Io): Promise<
         validation: cases.map(
           (one): RealCase => ({
             file_sha256: one.file_sha256,
-            read: one.read,
+            read: async () => [await one.read()],
             stored: null,
             reference: () => one.scores,
             predicted: null,

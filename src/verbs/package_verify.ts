@@ -1,3 +1,4 @@
+import { filesSha256 } from '../package/certified_volume.ts'
 import { isSegmentPackage, type PackageOnDisk, readAnyPackage } from '../package/read.ts'
 import { verifyCertificate } from '../package/verify.ts'
 import { verifySegmentCertificate } from '../package/verify_segment.ts'
@@ -8,7 +9,7 @@ import type { LoadedRecipe } from './load_recipe.ts'
 import { packageResult } from './package_result.ts'
 import { servedMask } from './served_mask.ts'
 import { servedScores } from './served_scores.ts'
-import { filesOfRecipe, volumesOfRecipe } from './source_files.ts'
+import { filesOfRecipe } from './source_files.ts'
 
 const GOLDEN_ONLY = 'Checking the golden phantoms only; --data <recipe> checks the real cases too.'
 
@@ -26,14 +27,14 @@ export async function verifyPackage(
   const found = await readAnyPackage(packageDir)
   for (const line of found.damage) io.log(line)
   if (isOfVolumes(found)) {
-    const findFiles = options.data ? await volumesOfRecipe(options.data, io.signal) : null
+    const findFiles = options.data ? await filesOfRecipe(options.data, io.signal, filesSha256) : null
     if (findFiles === null && (found.certificate?.volumes?.length ?? 0) > 0) io.log(GOLDEN_ONLY)
     return packageResult(found.dir, await verifySegmentCertificate(found, { findFiles, served: servedMask }))
   }
   const onDisk = found as PackageOnDisk
-  const findFile = options.data ? await filesOfRecipe(options.data, io.signal) : null
-  if (findFile === null && (onDisk.certificate?.validation.length ?? 0) > 0) io.log(GOLDEN_ONLY)
-  return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFile, served: servedScores }))
+  const findFiles = options.data ? await filesOfRecipe(options.data, io.signal) : null
+  if (findFiles === null && (onDisk.certificate?.validation.length ?? 0) > 0) io.log(GOLDEN_ONLY)
+  return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFiles, served: servedScores }))
 }
 
 function isOfVolumes(onDisk: PackageOnDisk<AnyPackage>): onDisk is PackageOnDisk<SegmentPackage> {

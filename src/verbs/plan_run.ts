@@ -75,6 +75,11 @@ function pixelsText(prepare: Recipe['prepare'], root: string): string {
 
 /** What training refuses, as far as it shows without the images' bytes: equal ones are found when they are prepared. */
 async function refuseUntrainable({ recipe, root, path }: LoadedRecipe, signal: AbortSignal): Promise<void> {
+  const { prepare, task } = recipe
+  if (task.kind === 'classify' && prepare.kind === 'volume' && prepare.size === null)
+    throw new UserError(
+      `prepare.size is missing in ${path}: classification takes volumes of one size.\n  do: "fiducial prepare --dry-run" says which would do.`,
+    )
   const { cases } = await readRequest(recipe, root, signal, { mayGenerate: false })
   const { split: rule, allow_leaks } = recipe.data
   const { kind, parts, leaks, warnings } = inspectSplit(cases, rule, [], new Map())

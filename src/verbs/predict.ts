@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { isDicom } from '../imaging/dicom/signature.ts'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
-import { type InputFile, predictFiles } from '../package/predict_files.ts'
+import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { isSegmentPackage, readAnyManifest } from '../package/read.ts'
 import { findPackage } from '../runs/find.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
@@ -11,13 +11,13 @@ import type { PredictResult } from '../schema/results.ts'
 import { GARBLED, isGarbled, walkFolder } from '../sources/folder_walk.ts'
 import { csvText } from '../storage/csv.ts'
 import { inParallel } from '../storage/in_parallel.ts'
-import { explain, readStart, writeAtomic } from '../storage/local.ts'
+import { explain, readBytes, readStart, writeAtomic } from '../storage/local.ts'
 import type { Io } from './io.ts'
 
 export interface PredictOptions extends LoadOptions {
   /** Folder that predictions.json and predictions.csv (and failed.csv) are written to. */
   out?: string
-  /** Images a run of the network; 8 unless given. */
+  /** Cases a run of the network; unless given 8 images, or 1 volume. */
   batch?: number
 }
 
@@ -25,7 +25,8 @@ const MAX_FILE_BYTES = 1 << 30
 
 /**
  * Scores image files, and the images of folders and the folders in them, in the order given; a folder's in the order
- * of their paths. Needs no Python. A file that cannot be read is listed in `failed` and stops nothing.
+ * of their paths. Of a package of volumes NIfTI files and the DICOM series of folders. Needs no Python. A case that cannot
+ * be read is listed in `failed` and stops nothing.
  *
  * @throws {UserError} when the package cannot be used, or no path names anything, or there is no image at all
  */
@@ -38,17 +39,19 @@ export async function predict(
   const dir = await findPackage(packageDir)
   const { model: manifest } = await readAnyManifest(dir)
   if (isSegmentPackage(manifest)) return predictMasks(dir, paths, options, io)
-  const files = await findImages(paths)
+  const { kind, channels } = manifest.preprocess
+  const files = kind === 'image' ? await findImages(paths) : await findVolumes(paths, channels)
   const loaded = await loadPackage(dir, options)
   try {
     for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
     const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
-    const batch = options.batch ?? 8
-    for await (const one of predictFiles(files, loaded, { batch, signal: io.signal })) {
+    const { batch } = options
+    const settings = { ...(batch !== undefined && { batch }), signal: io.signal }
+    for await (const one of predictFiles(files, loaded, settings)) {
       if ('reason' in one) result.failed.push(one)
       else result.predictions.push(one)
       const done = result.predictions.length + result.failed.length
-      if (done % 500 === 0) io.log(`${done} of ${files.length} images`)
+      if (done % 500 === 0) io.log(`${done} of ${files.length} ${kind}s`)
     }
     if (io.signal.aborted)
       throw new StoppedError('Stopped; nothing was written. The same command starts over.')
@@ -89,8 +92,8 @@ async function predictMasks(
  *
  * @throws {UserError} when no path names anything, or no image is found
  */
-export async function findImages(paths: readonly string[]): Promise<InputFile[]> {
-  const files: InputFile[] = []
+export async function findImages(paths: readonly string[]): Promise<InputCase[]> {
+  const files: InputCase[] = []
   const missing: unknown[] = []
   for (const path of paths) {
     const info = await stat(path).catch((cause) => {
@@ -114,6 +117,20 @@ export async function findImages(paths: readonly string[]): Promise<InputFile[]>
   )
 }
 
+/** The cases that paths name, as `predictVolumes` finds them. */
+async function findVolumes(paths: readonly string[], channels: number): Promise<InputCase[]> {
+  const { volumeInputs } = await import('./volume_inputs.ts')
+  return (await volumeInputs(paths, channels)).map(({ name, case_id, files }) => ({
+    name,
+    case_id,
+    async read() {
+      const bytes: Uint8Array[] = []
+      for (const file of files) bytes.push(await readBytes(file))
+      return bytes
+    },
+  }))
+}
+
 const caseIdOf = (path: string) => withoutExtension(path).replace(/(?<=[^/])\.dcm$/i, '')
 
 /** DICOM files may have any name: those of media have no extension. A directory of such a medium is no image. */
@@ -130,13 +147,13 @@ async function dicomAmong(folder: string, names: readonly string[]): Promise<str
 }
 
 /** `a.png` and `a.tif` of one folder would both be case `a`: such names keep their extension. */
-function withDistinctIds(files: readonly InputFile[]): InputFile[] {
+function withDistinctIds(files: readonly InputCase[]): InputCase[] {
   const counts = new Map<string, number>()
   for (const { case_id } of files) counts.set(case_id!, (counts.get(case_id!) ?? 0) + 1)
   return files.map((file) => (counts.get(file.case_id!)! > 1 ? { ...file, case_id: file.name } : file))
 }
 
-function inputFile(path: string, case_id: string): InputFile {
+function inputFile(path: string, case_id: string): InputCase {
   return {
     name: path,
     case_id,
@@ -146,7 +163,7 @@ function inputFile(path: string, case_id: string): InputFile {
         if (!info.isFile()) throw new UserError('It is no regular file.')
         if (info.size > MAX_FILE_BYTES)
           throw new UserError(`The file has ${info.size} bytes; at most ${MAX_FILE_BYTES} are read.`)
-        return await readFile(path)
+        return [await readFile(path)]
       } catch (cause) {
         throw explainName(cause, path)
       }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { SchemaError, UserError } from '../schema/errors.ts'
 import { labelNames } from '../schema/task.ts'
 import { phantomRecipe } from '../sources/phantom_recipe.ts'
+import { phantomVolumesClassifyRecipe } from '../sources/phantom_volumes_classify_recipe.ts'
 import { phantomVolumesRecipe } from '../sources/phantom_volumes_recipe.ts'
 import { readSource } from '../sources/read.ts'
 import { loadRecipe } from './load_recipe.ts'
@@ -31,6 +32,14 @@ test('recipes/phantom.yaml is what "init phantom" writes: the same data, the sam
 test('recipes/phantom_volumes.yaml is what "init phantom_volumes" writes', () => {
   const written = phantomVolumesRecipe('../demo/phantom_volumes', '../src/schema/recipe.schema.json')
   assert.equal(readFileSync(join(recipes, 'phantom_volumes.yaml'), 'utf8'), written)
+})
+
+test('recipes/phantom_volumes_classify.yaml is what "init phantom_volumes_classify" writes', () => {
+  const written = phantomVolumesClassifyRecipe(
+    '../demo/phantom_volumes_classify',
+    '../src/schema/recipe.schema.json',
+  )
+  assert.equal(readFileSync(join(recipes, 'phantom_volumes_classify.yaml'), 'utf8'), written)
 })
 
 for (const name of ['hippocampus', 'brats']) {

@@ -1,27 +1,33 @@
-import { join } from 'node:path'
 import { encodePng } from '#raster'
-import { readIndex, storedCases } from '../prepare/shard_set.ts'
+import type { StoredTensor } from '../imaging/preprocess.ts'
+import type { StoredVolume } from '../imaging/preprocess_volume.ts'
+import { nameOf, readIndex, storedCases } from '../prepare/shard_set.ts'
+import { readShardCases } from '../prepare/staging.ts'
+import { readStoredCase } from '../prepare/stored_volume.ts'
 import { type ChosenCase, chooseCases } from '../report/choose_cases.ts'
 import type { ReportImage } from '../report/image_grid.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import { readRows } from '../storage/safetensors.ts'
+import type { VolumeShardCase } from '../schema/shard_set.ts'
+import { middleSlice } from './volume_slice.ts'
 
-/** A stored tensor [C, H, W], as preprocess gives it. */
-export interface StoredImage {
-  data: Uint8Array | Int16Array
-  shape: readonly [number, number, number]
-}
+/** What a case is drawn from, as preprocessing gives it: an image, or a volume with its place. */
+export type StoredPicture =
+  | Pick<StoredTensor, 'data' | 'shape'>
+  | Pick<StoredVolume, 'data' | 'shape' | 'affine'>
+
+/** Longest side of a slice, in pixels. */
+const LONGEST = 256
 
 /**
- * Images of the cases worth looking at, as PNG.
+ * Pictures of the cases worth looking at, as PNG; of a volume its middle slice.
  *
- * @param load the stored tensor of a case; null leaves the case out
+ * @param load the stored values of a case; null leaves the case out
  */
 export async function reportImages(
   predictions: readonly Prediction[],
   evaluation: Evaluation,
-  load: (case_id: string) => Promise<StoredImage | null>,
+  load: (case_id: string) => Promise<StoredPicture | null>,
 ): Promise<ReportImage[]> {
   const pngs = new Map<string, string | null>()
   const images: ReportImage[] = []
@@ -29,7 +35,7 @@ export async function reportImages(
     const { case_id, labels, scores } = prediction satisfies ChosenCase['prediction']
     if (!pngs.has(case_id)) {
       const stored = await load(case_id)
-      pngs.set(case_id, stored && Buffer.from(await storedPng(stored)).toString('base64'))
+      pngs.set(case_id, stored && Buffer.from(await pngOf(stored)).toString('base64'))
     }
     const png_base64 = pngs.get(case_id)
     if (png_base64) images.push({ case_id, label, kind, png_base64, truth: labels, scores })
@@ -37,13 +43,13 @@ export async function reportImages(
   return images
 }
 
-/** A reader of stored tensors by case id; null when the shard set is not there or is another one now. */
+/** A reader of stored values by case id; null when the shard set is not there or is another one now. */
 export async function shardImages(
   shardSet: string,
   setId: string,
-): Promise<((case_id: string) => Promise<StoredImage | null>) | null> {
+): Promise<((case_id: string) => Promise<StoredPicture | null>) | null> {
   const index = await readIndex(shardSet)
-  if (index === null || index.kind !== 'images' || index.set_id !== setId) return null
+  if (index === null || index.set_id !== setId) return null
   const places = new Map<string, { file: string; row: number }>()
   const cases = await storedCases(shardSet, index)
   let n = 0
@@ -52,13 +58,28 @@ export async function shardImages(
   return async (case_id) => {
     const place = places.get(case_id)
     if (!place) return null
-    const { data } = await readRows(join(shardSet, place.file), 'image', place.row, 1)
-    return { data: data as StoredImage['data'], shape: index.sample_shape }
+    const data = await readStoredCase(shardSet, index, place)
+    if (index.kind === 'images') return { data: data as StoredTensor['data'], shape: index.sample_shape }
+    const { shape, affine } = (await readShardCases(shardSet, nameOf(place.file)))[0] as VolumeShardCase
+    return { data, shape, affine: affine as unknown as StoredVolume['affine'] }
   }
 }
 
-/** 8-bit PNG of a stored tensor; int16 keeps its upper 8 bits. */
-async function storedPng({ data, shape: [channels, height, width] }: StoredImage): Promise<Uint8Array> {
+async function pngOf(stored: StoredPicture): Promise<Uint8Array> {
+  if (!('affine' in stored)) return imagePng(stored)
+  const {
+    data,
+    shape: [, ...shape],
+    affine,
+  } = stored
+  return encodePng({ ...middleSlice({ data, shape, affine }, LONGEST), channels: 3 })
+}
+
+/** 8-bit PNG of a stored image; int16 keeps its upper 8 bits. */
+async function imagePng({
+  data,
+  shape: [channels, height, width],
+}: Pick<StoredTensor, 'data' | 'shape'>): Promise<Uint8Array> {
   const pixels = height * width
   const interleaved = new Uint8Array(pixels * channels)
   for (let c = 0; c < channels; c++)

@@ -1,20 +1,22 @@
 import { join } from 'node:path'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
 import { chooseCertifiedCases, type ScoredCase } from '../package/certified_cases.ts'
 import { storedCases } from '../prepare/shard_set.ts'
-import type { ImageRun } from '../runs/kinds.ts'
+import { readStoredCase } from '../prepare/stored_volume.ts'
+import type { ScoreRun } from '../runs/kinds.ts'
 import { UserError } from '../schema/errors.ts'
 import type { Evaluation } from '../schema/evaluation.ts'
 import { parse } from '../schema/parse.ts'
 import type { Prediction } from '../schema/prediction.ts'
-import { ImageFingerprint, type ImageShardIndex, PART_CODES } from '../schema/shard_set.ts'
+import { Fingerprint, PART_CODES, type ShardIndex } from '../schema/shard_set.ts'
 import { readTextIfExists } from '../storage/local.ts'
-import { readRows, readSafetensors } from '../storage/safetensors.ts'
+import { readSafetensors } from '../storage/safetensors.ts'
 import { indexOfRun } from './run_set.ts'
 
 /** What a finished run left behind for its package. */
 export interface RunMaterials {
-  index: ImageShardIndex
-  fingerprint: ImageFingerprint | null
+  index: ShardIndex
+  fingerprint: Fingerprint | null
   evaluation: Evaluation
   /** A generator made the images. */
   isSynthetic: boolean
@@ -30,8 +32,8 @@ export interface Validation {
 
 export interface StoredCase extends ScoredCase {
   file_sha256: string
-  /** [C, H, W] */
-  stored: Uint8Array | Int16Array
+  /** [C, H, W] or [C, Z, Y, X] */
+  stored: StoredVoxels
 }
 
 /**
@@ -42,12 +44,12 @@ export interface StoredCase extends ScoredCase {
  * @throws {UserError} when the shard set is gone or is another one now
  */
 export async function readRunMaterials(
-  run: ImageRun,
+  run: ScoreRun,
   { predictions, evaluation }: Validation,
   numCases: number,
 ): Promise<RunMaterials> {
   const { data, task } = run.config
-  const index = await indexOfRun(run, 'images')
+  const index = await indexOfRun(run, data.kind)
   const thresholds = task.labels.map((label) => evaluation.operating_points[label]?.threshold ?? null)
   const scored = predictions.map(({ case_id, scores }) => ({
     case_id,
@@ -58,8 +60,7 @@ export async function readRunMaterials(
   const fingerprint = await readTextIfExists(fingerprintPath)
   return {
     index,
-    fingerprint:
-      fingerprint === null ? null : parse(ImageFingerprint, JSON.parse(fingerprint), fingerprintPath),
+    fingerprint: fingerprint === null ? null : parse(Fingerprint, JSON.parse(fingerprint), fingerprintPath),
     evaluation,
     isSynthetic: predictions.some((one) => one.attributes.synthetic === 'yes'),
     cases: await readStored(run, index, chosen),
@@ -68,8 +69,8 @@ export async function readRunMaterials(
 
 /** The shard rows of validation cases. */
 async function readStored(
-  { config: { data } }: ImageRun,
-  index: ImageShardIndex,
+  { config: { data } }: ScoreRun,
+  index: ShardIndex,
   chosen: readonly ScoredCase[],
 ): Promise<StoredCase[]> {
   const positions = await validationPositions(data, index)
@@ -81,16 +82,16 @@ async function readStored(
         `${one.case_id} has a validation prediction but is no validation case of the run's split.\n` +
           `  in: ${data.shard_set}\n  do: evaluate the run again, or train it again with --new.`,
       )
-    const { data: stored } = await readRows(join(data.shard_set, at.file), 'image', at.row, 1)
-    cases.push({ ...one, file_sha256: at.sha256, stored: stored as Uint8Array | Int16Array })
+    const stored = await readStoredCase(data.shard_set, index, at)
+    cases.push({ ...one, file_sha256: at.sha256, stored })
   }
   return cases
 }
 
 /** Validation cases of the split → where their stored tensor lies. */
 async function validationPositions(
-  data: ImageRun['config']['data'],
-  index: ImageShardIndex,
+  data: ScoreRun['config']['data'],
+  index: ShardIndex,
 ): Promise<Map<string, { file: string; row: number; sha256: string }>> {
   const split = join(data.shard_set, 'tables', `split-${data.split_id.slice(0, 12)}`, 'split.safetensors')
   const part = (await readSafetensors(split)).part!.data

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { runEngine } from '../python/engine.ts'
-import type { ImageRun } from '../runs/kinds.ts'
+import type { ScoreRun } from '../runs/kinds.ts'
 import type { EvaluateConfig } from '../schema/recipe.ts'
 import { currentEvaluation } from './current_evaluation.ts'
 import { evaluateScores } from './evaluate.ts'
@@ -18,7 +18,7 @@ import { readPredictions, readValPredictions } from './val_predictions.ts'
  * @param set the `evaluate.…=value` overrides that `config` holds
  */
 export async function validationOf(
-  run: ImageRun,
+  run: ScoreRun,
   step: number,
   config: EvaluateConfig,
   set: readonly string[],

@@ -1,6 +1,9 @@
 import { voxelSizes } from '../imaging/geometry/affine.ts'
-import type { Triple, Volume } from '../imaging/volume.ts'
-import type { Slice } from '../report/overlay.ts'
+import type { Grid } from '../imaging/geometry/grid.ts'
+import { reorient } from '../imaging/geometry/orientation.ts'
+import type { StoredVoxels } from '../imaging/store_volume.ts'
+import type { Triple, Volume, Voxels } from '../imaging/volume.ts'
+import { type Overlay, overlay, type Slice } from '../report/overlay.ts'
 
 /** Across the slices that were scanned where they are clearly thicker than their pixels, else from the feet up. */
 export function sliceAxis(shape: Triple, spacing_mm: Triple): 0 | 1 | 2 {
@@ -31,6 +34,24 @@ export function largestSlice(
     if (most > 0) return areas.indexOf(most)
   }
   return Math.floor(masks[0].shape[axis] / 2)
+}
+
+/**
+ * The middle slice of a volume's first channel, seen as radiologists see it.
+ *
+ * @param volume `data` [C, Z, Y, X]
+ * @param longest of the drawing's sides, in pixels
+ */
+export function middleSlice(
+  { data, shape, affine }: Grid & { data: Voxels | StoredVoxels },
+  longest: number,
+): Overlay {
+  const first = Float32Array.from(data.subarray(0, shape[0] * shape[1] * shape[2]))
+  const volume = reorient({ data: first, channels: 1, shape, affine }, 'LPS')
+  const axis = sliceAxis(volume.shape, voxelSizes(volume.affine))
+  const image = sliceOf(volume, axis, Math.floor(volume.shape[axis] / 2))
+  const noMask = new Uint8Array(image.length)
+  return overlay({ ...planeOf(volume, axis), reference: noMask, prediction: noMask, image }, longest)
 }
 
 /** Size of a slice across an axis: rows run down, columns across. */

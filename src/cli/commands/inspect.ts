@@ -49,7 +49,7 @@ function text(result: InspectResult): string {
 function summary({ cases, patients, images, volumes, synthetic }: InspectResult): string {
   const line = `${count(cases, 'case')} of ${count(patients, 'patient')}${synthetic ? ', SYNTHETIC: not data of people' : ''}`
   if (volumes !== null)
-    return `${line}\n${count(volumes.channels, 'channel')}: ${volumes.modalities.join(', ')}`
+    return `${line}\n${count(volumes.channels, 'channel')}${volumes.modalities.length === 0 ? '' : `: ${volumes.modalities.join(', ')}`}`
   if (images === null) return line
   const { formats, bits, height, width, sampled } = images
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
@@ -60,15 +60,17 @@ function summary({ cases, patients, images, volumes, synthetic }: InspectResult)
 }
 
 function labelTable({ labels, cases, volumes }: InspectResult): string {
+  // Without masks there are no structures that have a volume.
+  const volume_ml = Object.keys(volumes?.volume_ml ?? {}).length === 0 ? null : volumes!.volume_ml
   const rows = Object.entries(labels).map(([label, { positive, negative, unknown }]) => [
     label,
     String(positive),
     String(negative),
     String(unknown),
     `${((100 * positive) / Math.max(1, cases - unknown)).toFixed(1)}%`,
-    ...(volumes === null ? [] : [millilitres(volumes.volume_ml[label] ?? null)]),
+    ...(volume_ml === null ? [] : [millilitres(volume_ml[label] ?? null)]),
   ])
-  if (volumes !== null)
+  if (volume_ml !== null)
     return table(['structure', 'present', 'absent', 'unknown', 'prevalence', 'volume where present'], rows)
   return table(['label', 'positive', 'negative', 'unknown', 'prevalence'], rows)
 }

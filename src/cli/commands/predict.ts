@@ -7,10 +7,10 @@ export function predictCommand(): Command {
   return command<PredictResult, { batch: number; threads?: number; allowFailed: boolean }>({
     name: 'predict',
     arguments: ['<package>', '<files...>'],
-    summary: 'score images, or segment volumes, with a model package',
+    summary: 'score images or volumes, or segment volumes, with a model package',
     description:
-      'Scores image files, and all images in folders, with a model package; or segments NIfTI volumes and DICOM series, ' +
-      'whose masks go to --out on the grid of each input. Needs no Python. ' +
+      'Scores image files, and all images in folders, with a model package; or, by what the package is of, scores NIfTI ' +
+      'volumes and DICOM series, or segments them: masks go to --out on the grid of each input. Needs no Python. ' +
       'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
     examples: [
       'fiducial predict runs/chest/package scan.png',
@@ -19,7 +19,10 @@ export function predictCommand(): Command {
     ],
     flags: ['out'],
     options: [
-      new Option('--batch <n>', 'images in one run of the network').argParser(positiveInteger).default(8),
+      new Option(
+        '--batch <n>',
+        'cases in one run of the network; 8 images or 1 volume unless given',
+      ).argParser(positiveInteger),
       new Option('--threads <n>', 'threads of the network; all cores, at most 4, unless given').argParser(
         threadCount,
       ),

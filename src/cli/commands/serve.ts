@@ -18,8 +18,8 @@ export function serveCommand(): Command {
     arguments: ['<package...>'],
     summary: 'serve model packages over HTTP, with a plain page at /',
     description:
-      'Serves model packages over HTTP, with a plain page at /: images are scored, volumes (NIfTI, zipped DICOM series) ' +
-      'segmented. Needs no Python. ' +
+      'Serves model packages over HTTP, with a plain page at /: images and volumes (NIfTI, zipped DICOM series) are ' +
+      'scored, volumes segmented. Needs no Python. ' +
       'POST /v1/predict?model=<name> asks one of several; the first answers where none is named. ' +
       'One JSON line a request is logged on stderr: ids, hashes and times, no file names.',
     examples: [

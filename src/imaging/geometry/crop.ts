@@ -61,13 +61,21 @@ export function crop(volume: Volume, { start, shape }: Box): Volume {
 /**
  * Adds voxels of one value before and after each axis; the others stay where they are in the patient.
  *
+ * @param value of the new voxels, one for all channels or one a channel
  * @param before voxels [z, y, x] before the first
  * @param after voxels [z, y, x] behind the last
  */
-export function pad(volume: Volume, before: Triple, after: Triple, value = 0): Volume {
+export function pad(
+  volume: Volume,
+  before: Triple,
+  after: Triple,
+  value: number | readonly number[] = 0,
+): Volume {
   const shape = volume.shape.map((size, k) => before[k]! + size + after[k]!) as unknown as Triple
   const out = emptied(volume, shape)
-  out.data.fill(value)
+  const size = shape[0] * shape[1] * shape[2]
+  for (let c = 0; c < volume.channels; c++)
+    out.data.fill(typeof value === 'number' ? value : value[c]!, c * size, (c + 1) * size)
   copyBox(volume, [0, 0, 0], out, before, volume.shape)
   return { ...out, affine: movedOrigin(volume.affine, [-before[0], -before[1], -before[2]]) }
 }

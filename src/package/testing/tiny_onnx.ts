@@ -13,12 +13,12 @@ import {
 } from './onnx_bytes.ts'
 
 export interface TinyModel {
-  /** [C, H, W] */
-  shape: [number, number, number]
-  dtype: 'float32' | 'uint8' | 'int16'
+  /** [C, H, W] or [C, Z, Y, X] */
+  shape: [number, number, number] | [number, number, number, number]
+  dtype: 'float32' | 'uint8' | 'int16' | 'float16'
   /** Normalisation inside the graph; null for none. */
   normalization: { offset: number; scale: number; mean: number[]; std: number[] } | null
-  /** [L][C*H*W] and [L] of the linear layer. */
+  /** [L][values of an input] and [L] of the linear layer. */
   weight: number[][]
   bias: number[]
   /** Batch dimension: dynamic unless a number is given. */
@@ -31,7 +31,9 @@ export interface TinyModel {
 
 /** A linear classifier: image → normalise → flatten → weight · x + bias. */
 export function tinyOnnx(model: TinyModel): Uint8Array {
-  const [C, H, W] = model.shape
+  const [C, ...grid] = model.shape
+  const size = model.shape.reduce((a, b) => a * b, 1)
+  const ones = grid.map(() => 1)
   const L = model.weight.length
   const nodes: Uint8Array[] = []
   const initializers: Uint8Array[] = []
@@ -47,23 +49,23 @@ export function tinyOnnx(model: TinyModel): Uint8Array {
     const { offset, scale, mean, std } = model.normalization
     constant('offset', [], [offset])
     constant('scale', [], [scale])
-    constant('mean', [1, C, 1, 1], mean)
-    constant('std', [1, C, 1, 1], std)
+    constant('mean', [1, C, ...ones], mean)
+    constant('std', [1, C, ...ones], std)
     step('Add', [at, 'offset'], 'shifted')
     step('Mul', [at, 'scale'], 'scaled')
     step('Sub', [at, 'mean'], 'centred')
     step('Div', [at, 'std'], 'normalised')
   }
   step('Flatten', [at], 'flat', [intAttribute('axis', 1)])
-  if (model.external === undefined) constant('weight', [L, C * H * W], model.weight.flat())
-  else initializers.push(externalTensor('weight', [L, C * H * W], model.external))
+  if (model.external === undefined) constant('weight', [L, size], model.weight.flat())
+  else initializers.push(externalTensor('weight', [L, size], model.external))
   constant('bias', [L], model.bias)
   step('Gemm', [at, 'weight', 'bias'], 'logits', [intAttribute('transB', 1)])
   const batch = model.batch ?? 'batch'
   return graphFile(
     nodes,
     initializers,
-    valueInfo('image', ONNX_TYPES[model.dtype], model.declared ?? [batch, C, H, W]),
+    valueInfo('image', ONNX_TYPES[model.dtype], model.declared ?? [batch, C, ...grid]),
     valueInfo('logits', ONNX_TYPES.float32, [batch, L]),
   )
 }
@@ -74,8 +76,8 @@ export function externalWeight(model: TinyModel): Uint8Array {
 }
 
 /** Weights that depend on every pixel differently, so that a flip, a swapped channel or a shift moves the logits. */
-export function tinyWeights(shape: [number, number, number], numLabels: number, seed = 1): number[][] {
-  const n = shape[0] * shape[1] * shape[2]
+export function tinyWeights(shape: TinyModel['shape'], numLabels: number, seed = 1): number[][] {
+  const n = shape.reduce((a: number, b) => a * b, 1)
   let state = seed
   const next = () => {
     state = (state * 48271) % 2147483647

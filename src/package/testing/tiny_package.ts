@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Certificate, ModelPackage } from '../../schema/model_package.ts'
-import { type ImageSpec, PREPROCESS_CODE_VERSION } from '../../schema/preprocess.ts'
+import { type ImageSpec, PREPROCESS_CODE_VERSION, type VolumeSpec } from '../../schema/preprocess.ts'
 import { goldenInputs } from '../golden.ts'
 import { networkInput, runNetwork } from '../infer.ts'
 import { openSession } from '../session.ts'
@@ -25,8 +25,23 @@ export const TINY_SPEC: ImageSpec = {
   dtype: 'uint8',
 }
 
+/** Of two channels and unequal sides. */
+export const TINY_VOLUME_SPEC: VolumeSpec & { size: [number, number, number] } = {
+  kind: 'volume',
+  channels: 2,
+  orientation: 'RAS',
+  spacing_mm: [2, 1.5, 1],
+  resample: 'linear',
+  crop: 'none',
+  size: [6, 9, 8],
+  intensity: [{ kind: 'zscore' }, { kind: 'zscore' }],
+  dtype: 'float16',
+}
+
 export interface TinyPackageOptions {
   spec?: Partial<ImageSpec>
+  /** Volumes instead of images. */
+  volumes?: typeof TINY_VOLUME_SPEC
   labels?: string[]
   model?: Partial<Omit<ModelPackage, 'files' | 'preprocess' | 'input'>>
   /** Label → threshold. */
@@ -39,7 +54,7 @@ export interface TinyPackageOptions {
 
 /** Writes a package to `dir`; its reference is its own network. */
 export async function writeTinyPackage(dir: string, options: TinyPackageOptions = {}): Promise<Certificate> {
-  const spec = { ...TINY_SPEC, ...options.spec }
+  const spec = options.volumes ?? { ...TINY_SPEC, ...options.spec }
   const model = tinyModel(spec, options)
   await mkdir(dir, { recursive: true })
   await writeFile(join(dir, 'model.onnx'), tinyOnnx(tinyGraph(model, options.onnx)))
@@ -61,15 +76,25 @@ export async function writeTinyPackage(dir: string, options: TinyPackageOptions 
     evaluation: null,
     created: new Date(0),
     tolerance: 1e-4,
-    async served(loaded, files) {
-      const named = files.map((bytes, i) => ({ name: `${i}.png`, bytes }))
+    async served(loaded, cases) {
+      const named = cases.map((bytes, i) => ({ name: `${i}.png`, bytes }))
       const { predictions } = await loaded.predict(named)
       return predictions.map(({ scores }) => loaded.model.task.labels.map((label) => scores[label]!))
     },
   })
 }
 
-function tinyModel(spec: ImageSpec, options: TinyPackageOptions): Omit<ModelPackage, 'files'> {
+const SCALES = {
+  uint8: { offset: 0, scale: 1 / 255 },
+  int16: { offset: 32768, scale: 1 / 65535 },
+  float16: { offset: 0, scale: 1 },
+  float32: { offset: 0, scale: 1 },
+}
+
+function tinyModel(
+  spec: ImageSpec | typeof TINY_VOLUME_SPEC,
+  options: TinyPackageOptions,
+): Omit<ModelPackage, 'files'> {
   const labels = options.labels ?? ['nodule', 'effusion']
   const thresholds = options.thresholds ?? Object.fromEntries(labels.map((label) => [label, 0.5]))
   const { exclusive = false } = options.model?.task ?? {}
@@ -87,7 +112,7 @@ function tinyModel(spec: ImageSpec, options: TinyPackageOptions): Omit<ModelPack
       shape: [spec.channels, ...spec.size],
       dtype: options.dtype ?? spec.dtype,
       normalization: {
-        ...(spec.dtype === 'uint8' ? { offset: 0, scale: 1 / 255 } : { offset: 32768, scale: 1 / 65535 }),
+        ...SCALES[spec.dtype],
         mean: [0.4, 0.5, 0.45].slice(0, spec.channels),
         std: [0.2, 0.25, 0.3].slice(0, spec.channels),
       },
@@ -134,7 +159,7 @@ function tinyGraph(model: Omit<ModelPackage, 'files'>, changes: Partial<TinyMode
   return {
     shape,
     dtype,
-    normalization: dtype === 'float32' ? null : normalization,
+    normalization: dtype === model.preprocess.dtype ? normalization : null,
     weight: tinyWeights(shape, L),
     bias: Array.from({ length: L }, (_, l) => 0.1 * l),
     ...changes,

@@ -32,6 +32,10 @@ function chosen() {
 }
 
 function isOfVolumes(model) {
+  return drawsMasks(model) || model.input.size.length === 3
+}
+
+function drawsMasks(model) {
   return model.task === 'segment'
 }
 
@@ -50,7 +54,7 @@ function showModel() {
   const facts = {
     name: `${model.name}, version ${model.version}, ${model.status}`,
     certificate: model.certified ? 'passed' : 'not passed: do not rely on the results',
-    ...(isOfVolumes(model) ? volumeFacts(model) : imageFacts(model)),
+    ...(drawsMasks(model) ? maskFacts(model) : scoreFacts(model)),
     package: model.package_digest,
   }
   byId('facts').replaceChildren(
@@ -58,21 +62,29 @@ function showModel() {
   )
 }
 
-function imageFacts({ labels, input: { size, channels } }) {
+function scoreFacts(model) {
+  const { labels, input } = model
+  const sides = input.size.join(' × ')
   return {
     labels: labels.join(', '),
-    input: `resized to ${size.join(' × ')}, ${channels === 1 ? 'grey' : 'colour'}`,
+    input: isOfVolumes(model)
+      ? `${gridOf(input)}, cropped or padded to ${sides} voxels`
+      : `resized to ${sides}, ${input.channels === 1 ? 'grey' : 'colour'}`,
   }
 }
 
-function volumeFacts({ structures, networks, input: { channels, spacing_mm, patch_size } }) {
-  const spacing = spacing_mm === null ? 'at their own spacing' : `at ${spacing_mm.join(' × ')} mm`
+function maskFacts({ structures, networks, input }) {
   return {
     structures: structures.map(({ name }) => name).join(', '),
     input:
-      `${channels === 1 ? '1 channel' : `${channels} channels`} ${spacing}, in windows of ${patch_size.join(' × ')} voxels` +
+      `${gridOf(input)}, in windows of ${input.patch_size.join(' × ')} voxels` +
       (networks > 1 ? `; ${networks} networks averaged` : ''),
   }
+}
+
+function gridOf({ channels, spacing_mm }) {
+  const spacing = spacing_mm === null ? 'at their own spacing' : `at ${spacing_mm.join(' × ')} mm`
+  return `${channels === 1 ? '1 channel' : `${channels} channels`} ${spacing}`
 }
 
 /** Sends the files one request after the other, so that each result shows as soon as it is there. */
@@ -82,7 +94,7 @@ async function send(files) {
   let [done, failed] = [0, 0]
   for (const [i, group] of requests.entries()) {
     const shown = group.length === 1 ? group[0].name : `${group.length} files`
-    const verb = isOfVolumes(model) ? 'Segmenting' : 'Scoring'
+    const verb = drawsMasks(model) ? 'Segmenting' : 'Scoring'
     byId('status').textContent = `${verb} ${i + 1} of ${requests.length}: ${shown}`
     byId('status').classList.add('busy')
     const results = await resultsOf(group, model)
@@ -94,7 +106,7 @@ async function send(files) {
   }
   byId('status').classList.remove('busy')
   const noun = isOfVolumes(model) ? 'volume' : 'image'
-  const said = `${done} ${noun}${done === 1 ? '' : 's'} ${isOfVolumes(model) ? 'segmented' : 'scored'}`
+  const said = `${done} ${noun}${done === 1 ? '' : 's'} ${drawsMasks(model) ? 'segmented' : 'scored'}`
   byId('status').textContent =
     failed === 0 ? `${said}.` : `${said}, ${failed} not: the reason stands beside the file.`
 }
@@ -112,7 +124,7 @@ async function resultsOf(files, model) {
   const form = new FormData()
   for (const file of files) form.append('file', file, file.name)
   const [first] = files
-  const views = isOfVolumes(model) ? '?views=true' : ''
+  const views = drawsMasks(model) ? '?views=true' : ''
   try {
     const response = await fetch(`/v1/models/${encodeURIComponent(model.name)}/predict${views}`, {
       method: 'POST',
@@ -122,7 +134,7 @@ async function resultsOf(files, model) {
     if (body.error) return [card(first.name, null, element('p', body.error, 'failed'))]
     const failed = body.failed.map(({ file, reason }) => card(file, null, element('p', reason, 'failed')))
     const made = body.predictions.map((one) =>
-      isOfVolumes(model)
+      drawsMasks(model)
         ? card(one.file, viewsOf(one), ...describeMask(one, model))
         : card(one.file, isImage(first) ? preview(first) : null, ...describe(one, model)),
     )
