@@ -220,13 +220,14 @@ def test_resnet3d_takes_volumes_of_any_size(model: Resnet3dModel) -> None:
     assert network(torch.zeros(2, 2, 9, 33, 20)).shape == (2, 2)
 
 
-def test_resnet3d_in_bf16_has_finite_gradients_where_two_slices_are_left() -> None:
+@pytest.mark.parametrize(("model", "size"), [(RESNET, (20, 24, 30)), (UNET, (2, 24, 16))])
+def test_in_bf16_gradients_are_finite_where_two_slices_are_left(model: Any, size: tuple[int, int, int]) -> None:
     # Memory that convolutions are then given holds NaN where they don't write it.
     freed = [torch.full((1 << power,), torch.nan, dtype=torch.bfloat16) for power in range(8, 21, 2)]
     del freed
-    network = built(config(RESNET, (20, 24, 30))).train()
+    network = built(config(model, size)).train()
     with torch.autocast("cpu", torch.bfloat16):
-        network(torch.randn(4, 2, 20, 24, 30)).square().mean().backward()
+        network(torch.randn(4, 2, *size)).square().mean().backward()
     assert all(one.grad is None or torch.isfinite(one.grad).all() for one in network.parameters())
 
 

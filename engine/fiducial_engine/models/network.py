@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fiducial_engine.config import EngineVolumes, InputNormalization, RunConfig
 from fiducial_engine.errors import UserError
+from fiducial_engine.models.conv3d import with_sound_convolutions
 from fiducial_engine.models.registry import MODELS
 from fiducial_engine.models.spec import Family, NetworkSpec
 from fiducial_engine.models.weights import load_into, split_source
@@ -88,7 +89,7 @@ def build_network(config: RunConfig, run_dir: Path, *, weights: str = "none") ->
         run_dir=run_dir,
         weights=by_family,
     )
-    net = family.build(config.model, spec)
+    net = with_sound_convolutions(family.build(config.model, spec))
     warnings = load_into(net, file) if file is not None else []
     loaded = [*spec.loaded, file] if file is not None else spec.loaded
     network = Network(Normalize(config.data.normalization, len(size)), net)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from fiducial_engine.config import Resnet3dModel
@@ -34,7 +33,7 @@ class ResNet3d(nn.Module):
         width = config.base_channels
         # The paper's first stride leaves the axis along slices as it is.
         self.first = nn.Sequential(
-            Conv3d(num_in, width, 7, (1, 2, 2), 3, bias=False),
+            nn.Conv3d(num_in, width, 7, (1, 2, 2), 3, bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
             nn.MaxPool3d(3, 2, 1),
@@ -78,21 +77,9 @@ class Block(nn.Module):
         return y
 
 
-class Conv3d(nn.Conv3d):
-    """On the CPU convolves in fp32 what is two slices deep: oneDNN's bf16 weight gradient of a 3×3×3 kernel there reads
-    memory that was never written (torch 2.15), and now and then gives NaN.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and x.shape[2] == 2 and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
-                return super().forward(x.float())
-        return super().forward(x)
-
-
 def _conv(num_in: int, num_out: int, side: int, stride: int = 1) -> list[nn.Module]:
     return [
-        Conv3d(num_in, num_out, side, stride, side // 2, bias=False),
+        nn.Conv3d(num_in, num_out, side, stride, side // 2, bias=False),
         nn.BatchNorm3d(num_out),
         nn.ReLU(inplace=True),
     ]
