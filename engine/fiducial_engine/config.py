@@ -555,6 +555,9 @@ class VolumeSpec:
     intensity: tuple[Intensity, ...]  # One a channel.
     # Stored type. int16 and uint8 map 0..1 of a window to their range.
     dtype: Literal["uint8", "int16", "float16", "float32"]
+    # Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels.
+    # Absent: mm.
+    distance_unit: Literal["px"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,14 +93,20 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
     for key, hint in hints.items():
         if key in value:
             fields[key] = _read(hint, value[key], _join(path, key), mistakes)
-        else:
+        elif key not in _may_be_absent(cls):
             mistakes.append(f"{_join(path, key)}: is missing")
-    return cls(**fields) if len(fields) == len(hints) else None
+    return cls(**fields) if set(hints) <= fields.keys() | _may_be_absent(cls) else None
 
 
 @lru_cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
+
+
+@lru_cache
+def _may_be_absent(cls: type) -> frozenset[str]:
+    """Keys that came after files without them: absent, they mean what those files meant, and are never filled in."""
+    return frozenset(f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING)
 
 
 def _read_union(members: tuple[Any, ...], value: object, path: str, mistakes: list[str]) -> Any:

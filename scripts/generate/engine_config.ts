@@ -93,6 +93,8 @@ class PythonTypes {
         return 'Any'
       case 'nullable':
         return `${this.typeOf(d.innerType!, name)} | None`
+      case 'optional': // A key that old files lack: the one thing that may be absent, None then.
+        return `${this.typeOf(d.innerType!, name)} | None`
       case 'default': // TypeScript has filled it before the engine sees the file.
       case 'prefault':
         return this.typeOf(d.innerType!, name)
@@ -130,7 +132,7 @@ class PythonTypes {
     const fields = Object.entries(def(schema).shape!).map(([key, value]) => {
       const type = this.typeOf(value, `${name}${pascal(key)}`)
       const description = describe(value) ?? (described[key] ? describe(described[key]) : undefined)
-      return field(key, type, description)
+      return field(key, def(value).type === 'optional' ? `${type} = None` : type, description)
     })
     this.blocks.push(`@dataclass(frozen=True, slots=True, kw_only=True)\nclass ${name}:\n${fields.join('')}`)
     return name

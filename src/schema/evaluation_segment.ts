@@ -71,6 +71,12 @@ export const SegmentEvaluation = z.strictObject({
       .describe('Name → voxel values; a region has several, and may share them.'),
   }),
   surface_tolerance_mm: z.number(),
+  distance_unit: z
+    .literal('px')
+    .exactOptional()
+    .describe(
+      'Of 2D images without a place in a patient: what ends in _mm counts pixels, and what ends in _ml thousands of them. Absent: mm and ml.',
+    ),
   inference: MaskInference.exactOptional().describe(
     'Of a run: how its masks come about, fixed on validation.',
   ),
@@ -102,3 +108,8 @@ export const SegmentEvaluation = z.strictObject({
     .describe("Of a run's evaluation: what tells whether it is still current."),
 })
 export type SegmentEvaluation = z.infer<typeof SegmentEvaluation>
+
+/** What lengths and volumes of an evaluation are in, for a person. */
+export function unitsOf({ distance_unit }: { distance_unit?: 'px' }): { length: string; volume: string } {
+  return distance_unit === 'px' ? { length: 'px', volume: '1,000 px' } : { length: 'mm', volume: 'ml' }
+}

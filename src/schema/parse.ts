@@ -63,8 +63,9 @@ const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop']
 
 function isOfVolumes({ data, prepare, task }: Record<string, unknown>): boolean {
   if (isObject(prepare) && 'kind' in prepare) return prepare.kind === 'volume'
+  // A 2D image is segmented as a volume of one slice.
+  if (isObject(task) && task.kind === 'segment') return true
   const source = isObject(data) && isObject(data.source) ? data.source.kind : undefined
-  if (source === 'dicom' && isObject(task) && task.kind === 'segment') return true
   return (
     VOLUME_SOURCES.some((known) => known === source) ||
     (isObject(prepare) && VOLUME_KEYS.some((key) => key in prepare))
