@@ -12,16 +12,24 @@ export interface TableImages {
 }
 
 /**
- * Finds the image of every row.
+ * Finds the image of every row, or its mask.
  *
  * @throws {UserError} when a path leads out of the root, or no image at all is there
  */
-export async function findTableImages(source: CsvSource, table: Table, root: string): Promise<TableImages> {
-  const index = columnIndex(table, source.image, 'data.source.image')
-  const folders = await imageFolders(root, source.images_dir)
+export async function findTableImages(
+  source: CsvSource,
+  table: Table,
+  root: string,
+  what: 'image' | 'mask' = 'image',
+): Promise<TableImages> {
+  const column = what === 'image' ? source.image : source.mask!
+  const key = what === 'mask' && source.masks_dir !== undefined ? 'masks_dir' : 'images_dir'
+  const dir = source[key]!
+  const index = columnIndex(table, column, `data.source.${what}`)
+  const folders = await imageFolders(root, dir)
   if (folders.length === 0)
     throw new UserError(
-      `data.source.images_dir: no folder matches ${source.images_dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
+      `data.source.${key}: no folder matches ${dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
     )
   const find = imageFinder(root)
   const images: TableImages['images'] = []
@@ -36,7 +44,7 @@ export async function findTableImages(source: CsvSource, table: Table, root: str
     }
     const found: FoundImage =
       cell === ''
-        ? { missing: `The image column is empty on line ${row.line}. Name the file, or take the row out.` }
+        ? { missing: `The ${what} column is empty on line ${row.line}. Name the file, or take the row out.` }
         : await findInFolders(find, paths as string[])
     images.push('path' in found ? found.path : undefined)
     if ('missing' in found)
@@ -44,15 +52,15 @@ export async function findTableImages(source: CsvSource, table: Table, root: str
   }
   if (outside.length > 0)
     throw new UserError(
-      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? 'names an image' : 'name images'} outside of data.root, which is refused.\n` +
+      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? `names ${what === 'mask' ? 'a mask' : 'an image'}` : `name ${what}s`} outside of data.root, which is refused.\n` +
         `  ${firstFew(outside.map((row) => `line ${row.line}: ${row.cells[index]}`))}\n  data.root: ${root}\n` +
         '  do: set data.root to the folder that holds all images, and write paths relative to it (or to images_dir).',
     )
   if (table.rows.length > 0 && skipped.length === table.rows.length) {
     const examples = skipped.map(({ file }) => file)
     throw new UserError(
-      `None of the ${table.rows.length} images that ${table.name} names in column "${source.image}" is there, e.g. ${firstFew(examples, 3)}.\n` +
-        `  looked below: ${resolve(root, source.images_dir)}\n  do: set data.root or data.source.images_dir to the folder that the paths are relative to.`,
+      `None of the ${table.rows.length} ${what}s that ${table.name} names in column "${column}" is there, e.g. ${firstFew(examples, 3)}.\n` +
+        `  looked below: ${resolve(root, dir)}\n  do: set data.root or data.source.${key} to the folder that the paths are relative to.`,
     )
   }
   return { images, skipped }
