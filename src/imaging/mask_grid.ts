@@ -50,7 +50,7 @@ export function checkMaskGrid(mask: Volume, image: Grid & Pick<Volume, 'distance
  *
  * @throws {ImageError} as `checkMaskGrid`
  */
-export function maskOnGrid(mask: Volume, image: Grid): Volume {
+export function maskOnGrid(mask: Volume, image: Grid & Pick<Volume, 'distance_unit'>): Volume {
   checkMaskGrid(mask, image)
   return reorient(mask, axcodes(image.affine))
 }

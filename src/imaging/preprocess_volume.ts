@@ -42,7 +42,7 @@ export async function preprocessVolume(
   refuseOtherKind(volume, spec, format)
   if (volume.channels !== spec.channels)
     throw new ImageError(
-      `The volume has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
+      `The ${spec.distance_unit === 'px' ? 'image' : 'volume'} has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
       spec.distance_unit === 'px'
         ? 'convert it as the others are: one channel is grey, three are RGB.'
         : 'check which modalities the file holds.',

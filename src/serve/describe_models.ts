@@ -48,7 +48,7 @@ function ofImages({ model }: ServedImages): Omit<ServedImageModel, keyof About> 
 }
 
 function ofVolumes({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof About> {
-  const { channels, orientation, spacing_mm } = model.preprocess
+  const { channels, orientation, spacing_mm, distance_unit } = model.preprocess
   return {
     task: 'segment',
     structures: model.task.structures.map((one, i) => ({ ...one, colour: structureColour(i) })),
@@ -59,7 +59,11 @@ function ofVolumes({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof Ab
       orientation,
       spacing_mm,
       patch_size: model.input.patch_size,
-      formats: ['.nii', '.nii.gz', '.zip of these or of a DICOM series'],
+      ...(distance_unit !== undefined && { distance_unit }),
+      formats:
+        distance_unit === 'px'
+          ? ['png', 'jpeg', 'tiff', 'webp', '.zip of these']
+          : ['.nii', '.nii.gz', '.zip of these or of a DICOM series'],
     },
   }
 }

@@ -30,7 +30,9 @@ export function predictCommand(): Command {
       return predict(dir!, files, flags, io)
     },
     print: (result) =>
-      result.predictions.some((one) => one.volumes_ml) ? volumeTable(result) : scoreTable(result),
+      result.predictions.some((one) => one.volumes_ml ?? one.areas_px)
+        ? volumeTable(result)
+        : scoreTable(result),
     attention: ({ failed }) =>
       failed.length > 0 ? `${failed.length} of the files could not be scored; "failed" says why.` : null,
   })
@@ -62,17 +64,19 @@ function scoreTable({ predictions, failed }: PredictResult): string {
 }
 
 function volumeTable({ predictions, failed }: PredictResult): string {
-  const labels = Object.keys(predictions[0]!.volumes_ml!)
+  const sizesOf = (one: PredictResult['predictions'][number]) => (one.areas_px ?? one.volumes_ml)!
+  const isFlat = predictions[0]!.areas_px !== undefined
+  const labels = Object.keys(sizesOf(predictions[0]!))
   const text = table(
     [
       'case',
-      ...labels.map((label) => `${label} in ml`),
+      ...labels.map((label) => `${label} in ${isFlat ? 'px' : 'ml'}`),
       'seconds',
       ...(predictions[0]!.mask ? ['mask'] : []),
     ],
     predictions.map((one) => [
       `${one.warnings.length > 0 ? '! ' : ''}${printable(one.case_id)}`,
-      ...labels.map((label) => one.volumes_ml![label]!.toPrecision(4)),
+      ...labels.map((label) => (isFlat ? String(sizesOf(one)[label]) : sizesOf(one)[label]!.toPrecision(4))),
       one.seconds.toFixed(1),
       ...(one.mask ? [printable(one.mask)] : []),
     ]),
