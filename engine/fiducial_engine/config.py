@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -557,7 +557,7 @@ class VolumeSpec:
     dtype: Literal["uint8", "int16", "float16", "float32"]
     # Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels.
     # Absent: mm.
-    distance_unit: Literal["px"] | None = None
+    distance_unit: Annotated[Literal["px"] | None, "may be absent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

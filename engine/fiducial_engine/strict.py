@@ -93,9 +93,11 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
     for key, hint in hints.items():
         if key in value:
             fields[key] = _read(hint, value[key], _join(path, key), mistakes)
-        elif key not in _may_be_absent(cls):
+        elif key in _may_be_absent(cls):
+            fields[key] = None
+        else:
             mistakes.append(f"{_join(path, key)}: is missing")
-    return cls(**fields) if set(hints) <= fields.keys() | _may_be_absent(cls) else None
+    return cls(**fields) if len(fields) == len(hints) else None
 
 
 @lru_cache
@@ -105,8 +107,9 @@ def _hints(cls: type) -> dict[str, Any]:
 
 @lru_cache
 def _may_be_absent(cls: type) -> frozenset[str]:
-    """Keys that came after files without them: absent, they mean what those files meant, and are never filled in."""
-    return frozenset(f.name for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING)
+    """Keys that came after files without them. Absent, they mean what those files meant."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return frozenset(key for key, hint in hints.items() if typing.get_origin(hint) is typing.Annotated)
 
 
 def _read_union(members: tuple[Any, ...], value: object, path: str, mistakes: list[str]) -> Any:

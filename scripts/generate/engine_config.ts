@@ -30,7 +30,7 @@ const HEADER = `# Generated from src/schema by scripts/generate.ts. Edit it ther
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 `
 
 /** The text of `engine/fiducial_engine/config.py`: frozen dataclasses, parts before the whole. */
@@ -94,7 +94,7 @@ class PythonTypes {
       case 'nullable':
         return `${this.typeOf(d.innerType!, name)} | None`
       case 'optional': // A key that old files lack: the one thing that may be absent, None then.
-        return `${this.typeOf(d.innerType!, name)} | None`
+        return `Annotated[${this.typeOf(d.innerType!, name)} | None, "may be absent"]`
       case 'default': // TypeScript has filled it before the engine sees the file.
       case 'prefault':
         return this.typeOf(d.innerType!, name)
@@ -132,7 +132,7 @@ class PythonTypes {
     const fields = Object.entries(def(schema).shape!).map(([key, value]) => {
       const type = this.typeOf(value, `${name}${pascal(key)}`)
       const description = describe(value) ?? (described[key] ? describe(described[key]) : undefined)
-      return field(key, def(value).type === 'optional' ? `${type} = None` : type, description)
+      return field(key, type, description)
     })
     this.blocks.push(`@dataclass(frozen=True, slots=True, kw_only=True)\nclass ${name}:\n${fields.join('')}`)
     return name

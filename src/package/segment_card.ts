@@ -1,5 +1,6 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
-import { type SegmentEvaluation, unitsOf } from '../schema/evaluation_segment.ts'
+import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { Certificate } from '../schema/model_package.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import { cell, fourDigits, OPEN, provenanceList, table } from './model_card.ts'

@@ -1,4 +1,5 @@
-import { type SegmentEvaluation, type StructureMetrics, unitsOf } from '../schema/evaluation_segment.ts'
+import { unitsOf } from '../evaluate/units.ts'
+import type { SegmentEvaluation, StructureMetrics } from '../schema/evaluation_segment.ts'
 import { rankedCases } from './choose_segment_cases.ts'
 import { count, decimal, threeDigits } from './format.ts'
 import { type Html, html } from './html.ts'

@@ -1,5 +1,6 @@
 import { quantile } from '../evaluate/interval.ts'
-import { type SegmentEvaluation, type StructureMetrics, unitsOf } from '../schema/evaluation_segment.ts'
+import { unitsOf } from '../evaluate/units.ts'
+import type { SegmentEvaluation, StructureMetrics } from '../schema/evaluation_segment.ts'
 import { type Axis, linearAxis, logAxis } from './axis.ts'
 import { chart, type Series } from './chart.ts'
 import { type Html, html } from './html.ts'

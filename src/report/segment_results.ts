@@ -1,5 +1,6 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
-import { type SegmentEvaluation, type StructureEvaluation, unitsOf } from '../schema/evaluation_segment.ts'
+import type { SegmentEvaluation, StructureEvaluation } from '../schema/evaluation_segment.ts'
 import { intervalStrip } from './chart.ts'
 import { decimal, metricName, threeDigits, whole } from './format.ts'
 import { type Html, html } from './html.ts'

@@ -1,5 +1,6 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
-import { type SegmentEvaluation, unitsOf } from '../schema/evaluation_segment.ts'
+import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import { count, decimal, threeDigits } from './format.ts'
 import { aligned, printable } from './terminal_table.ts'
 

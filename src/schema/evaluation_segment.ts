@@ -108,8 +108,3 @@ export const SegmentEvaluation = z.strictObject({
     .describe("Of a run's evaluation: what tells whether it is still current."),
 })
 export type SegmentEvaluation = z.infer<typeof SegmentEvaluation>
-
-/** What lengths and volumes of an evaluation are in, for a person. */
-export function unitsOf({ distance_unit }: { distance_unit?: 'px' }): { length: string; volume: string } {
-  return distance_unit === 'px' ? { length: 'px', volume: '1,000 px' } : { length: 'mm', volume: 'ml' }
-}

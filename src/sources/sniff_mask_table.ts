@@ -39,12 +39,14 @@ export async function sniffMaskTable(path: string, signal?: AbortSignal): Promis
   return null
 }
 
+export const isTableName = (path: string): boolean => /\.(csv|tsv)$/i.test(path)
+
 async function tablesAt(path: string): Promise<{ root: string; file: string }[]> {
   const absolute = resolve(path)
-  if (/\.(csv|tsv)$/i.test(absolute)) return [{ root: dirname(absolute), file: basename(absolute) }]
+  if (isTableName(absolute)) return [{ root: dirname(absolute), file: basename(absolute) }]
   const { others } = await walkFolder(absolute)
   return others
-    .filter((file) => /\.(csv|tsv)$/i.test(file) && file.split('/').length <= 2)
+    .filter((file) => isTableName(file) && file.split('/').length <= 2)
     .slice(0, 20)
     .map((file) => ({ root: absolute, file }))
 }

@@ -8,7 +8,7 @@ import { type DatasetDescription, readDatasetJson } from './dataset_json.ts'
 import { regionsOfBrats } from './mask_meaning.ts'
 import { readSource, type SourceData } from './read.ts'
 import type { SourceDraft } from './sniff_draft.ts'
-import { sniffMaskTable } from './sniff_mask_table.ts'
+import { isTableName, sniffMaskTable } from './sniff_mask_table.ts'
 import { guessPatientPattern } from './sniff_patients.ts'
 import { count } from './source_data.ts'
 import { lookAtVolumes, type VolumesLook } from './volumes_look.ts'
@@ -39,7 +39,8 @@ export async function sniffVolumes(path: string, signal?: AbortSignal): Promise<
   const stats = await stat(root).catch(() => null)
   if (stats === null) return null
   const names = stats.isDirectory() ? await readdir(root) : []
-  if (!names.includes('dataset.json') || !names.includes('imagesTr')) return sniffMaskTable(root, signal)
+  if (!names.includes('dataset.json') || !names.includes('imagesTr'))
+    return stats.isDirectory() || isTableName(root) ? sniffMaskTable(root, signal) : null
   const description = await readDatasetJson(root, "the Decathlon's or nnU-Net's raw")
   const kind = (await isSuffixed(root, description.fileEnding)) ? 'nnunet' : 'decathlon'
   const task = taskOf(description)
