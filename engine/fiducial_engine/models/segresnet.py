@@ -38,20 +38,25 @@ def build(config: SegresnetModel, spec: NetworkSpec) -> nn.Module:
 class SegResNet(nn.Module):
     """(B, in, Z, Y, X) → logits (B, out, Z, Y, X)."""
 
-    def __init__(self, config: SegresnetModel, num_in: int, num_out: int, strides: list[Triple], kernel: Triple) -> None:
+    def __init__(
+        self, config: SegresnetModel, num_in: int, num_out: int, strides: list[Triple], kernel: Triple
+    ) -> None:
         super().__init__()
         width, num_up = config.init_filters, len(config.blocks_up)
         self._strides = strides
-        padding = tuple(k // 2 for k in kernel)
+        padding = kernel[0] // 2, kernel[1] // 2, kernel[2] // 2
         self.first = nn.Conv3d(num_in, width, kernel, padding=padding, bias=False)
         self.down = nn.ModuleList()
         for level, num_blocks in enumerate(config.blocks_down):
             w = width << level
-            into = nn.Identity() if level == 0 else nn.Conv3d(w // 2, w, kernel, strides[level - 1], padding, bias=False)
+            into = (
+                nn.Identity() if level == 0 else nn.Conv3d(w // 2, w, kernel, strides[level - 1], padding, bias=False)
+            )
             self.down.append(nn.Sequential(into, *[Block(w, kernel) for _ in range(num_blocks)]))
         widths = [width << level for level in range(num_up, 0, -1)]
         self.up = nn.ModuleList(
-            nn.Sequential(*[Block(w // 2, kernel) for _ in range(num)]) for w, num in zip(widths, config.blocks_up, strict=True)
+            nn.Sequential(*[Block(w // 2, kernel) for _ in range(num)])
+            for w, num in zip(widths, config.blocks_up, strict=True)
         )
         self.narrow = nn.ModuleList(nn.Conv3d(w, w // 2, 1, bias=False) for w in widths)
         self.head = nn.Sequential(nn.GroupNorm(_GROUPS, width), nn.ReLU(), nn.Conv3d(width, num_out, 1))
@@ -76,7 +81,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, kernel: Triple) -> None:
         super().__init__()
-        padding = tuple(k // 2 for k in kernel)
+        padding = kernel[0] // 2, kernel[1] // 2, kernel[2] // 2
         self.norm1, self.norm2 = nn.GroupNorm(_GROUPS, width), nn.GroupNorm(_GROUPS, width)
         self.conv1 = nn.Conv3d(width, width, kernel, padding=padding, bias=False)
         self.conv2 = nn.Conv3d(width, width, kernel, padding=padding, bias=False)
