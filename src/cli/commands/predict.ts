@@ -9,8 +9,8 @@ export function predictCommand(): Command {
     arguments: ['<package>', '<files...>'],
     summary: 'score images, or segment volumes, with a model package',
     description:
-      'Scores image files, and all images in folders, with a model package; or segments NIfTI volumes and DICOM series, ' +
-      'whose masks go to --out on the grid of each input. Needs no Python. ' +
+      'Scores image files, and all images in folders, with a model package; or segments NIfTI volumes and DICOM series, or ' +
+      '2D images, whose masks go to --out on the grid of each input. Needs no Python. ' +
       'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
     examples: [
       'fiducial predict runs/chest/package scan.png',
