@@ -91,14 +91,16 @@ function tinyModel(
 ): Omit<SegmentPackage, 'files'> {
   const { exclusive } = model?.task ?? { exclusive: true }
   const isFloat = spec.dtype === 'float16' || spec.dtype === 'float32'
+  const isImage = spec.distance_unit === 'px'
   const normalization = {
     ...(isFloat
       ? { offset: 0, scale: 1 }
       : spec.dtype === 'uint8'
         ? { offset: 0, scale: 1 / 255 }
         : { offset: 32768, scale: 1 / 65535 }),
-    mean: Array.from({ length: spec.channels }, (_, c) => 0.1 * (c + 1)),
-    std: Array.from({ length: spec.channels }, (_, c) => 0.8 + 0.1 * c),
+    // About the middle of windowed values, so that each structure is found somewhere.
+    mean: Array.from({ length: spec.channels }, (_, c) => (isImage ? 0.3 : 0) + 0.1 * (c + 1)),
+    std: Array.from({ length: spec.channels }, (_, c) => (isImage ? 0.15 : 0.8) + 0.1 * c),
   }
   return {
     format: 1,
