@@ -94,6 +94,7 @@ test('an image that EXIF turns lies as it is displayed, and so does its mask on 
     ],
   )
   assert.deepEqual((await readVolumeHeader(turned)).shape, [1, 3, 2])
+  assert.match((await readVolume([turned])).notes.join(), /turned upright by its EXIF tag/)
   const three = { channels: 3, intensity: [0, 1, 2].map(() => SPEC.intensity[0]!) }
   const stored = await preprocessVolume([turned], { ...SPEC, ...three })
   const upright = await encodeRaster(grey([0, 1, 0, 1, 0, 1], 3), 'png')

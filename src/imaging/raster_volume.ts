@@ -29,8 +29,16 @@ export async function rasterVolume(
   bytes: Uint8Array,
 ): Promise<{ volume: Volume; format: RasterFormat; notes: string[] }> {
   const { raster, header, notes } = await decodeImage(bytes, { exif_orientation: true })
-  return { volume: asVolume(raster), format: header.format as RasterFormat, notes }
+  const isTurned = storedHeader(bytes).orientation !== 1
+  return {
+    volume: asVolume(raster),
+    format: header.format as RasterFormat,
+    notes: isTurned ? [...notes, TURNED] : notes,
+  }
 }
+
+/** Of half a turn the size tells nothing: whoever draws or opens a mask has to know. */
+const TURNED = 'The image is turned upright by its EXIF tag; its mask lies on it as it is displayed.'
 
 /** What `rasterVolume` would make, by the header of a whole file. */
 export interface RasterGrid extends Grid {

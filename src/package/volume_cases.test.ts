@@ -67,6 +67,13 @@ test('a package of 2D images takes images by their bytes, and numbered frames st
     ids(casesOfFiles(frames, rgb)),
     frames.map(({ path }) => [path.slice(2, -4), [path]]),
   )
+  const colour = [0, 1, 2].map((n) => {
+    const start = new Uint8Array(132)
+    start.set([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10])
+    start[25] = 2
+    return { path: `d/f_000${n}.png`, start }
+  })
+  assert.equal(casesOfFiles(colour, rgb).length, 3, 'RGB is no channel')
   const pairs = ['d/a_0001.tif', 'd/a_0000.tif', 'd/b_0000.tif', 'd/c.tif', 'd/e_0001.tif'].map(image)
   assert.deepEqual(ids(casesOfFiles(pairs, { channels: 2, distance_unit: 'px' })), [
     ['a', ['d/a_0000.tif', 'd/a_0001.tif']],

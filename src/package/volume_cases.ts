@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path'
 import { isDicom } from '../imaging/dicom/signature.ts'
 import { withoutExtension } from '../imaging/image_names.ts'
 import { isRaster } from '../imaging/raster_volume.ts'
+import { rasterFormat } from '../imaging/signature.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 
 /** A case to segment: one file, one a channel, or the instances of a series. */
@@ -49,18 +50,23 @@ export function casesOfFiles(files: readonly VolumeFile[], { channels, distance_
  * their numbers are just those of the channels, 0000 and on.
  */
 function imageCases(files: readonly VolumeFile[], channels: number): VolumeCase[] {
-  const paths = files.map(({ path }) => path)
-  const groups = Map.groupBy(paths, (path) => path.replace(IMAGE_CHANNEL, '$2'))
+  const groups = Map.groupBy(files, ({ path }) => path.replace(IMAGE_CHANNEL, '$2'))
   return withDistinctIds(
     [...groups].flatMap(([path, members]) => {
-      const sorted = [...members].sort()
+      const sorted = members.map((one) => one.path).sort()
       const numbers = sorted.map((member) => Number(IMAGE_CHANNEL.exec(member)?.[1] ?? Number.NaN))
-      const isWhole = channels > 1 && numbers.every((n, i) => n === i)
+      const isWhole =
+        channels > 1 && numbers.every((n, i) => n === i) && !(members.length > 1 && members.some(isColourPng))
       if (isWhole && (numbers.length === channels || numbers.length === 1))
         return [{ case_id: withoutExtension(basename(path)), name: sorted[0]!, files: sorted }]
       return sorted.map((one) => ({ case_id: withoutExtension(basename(one)), name: one, files: [one] }))
     }),
   )
+}
+
+/** RGB, with alpha or not, or with a palette: three channels by itself. */
+function isColourPng({ start }: VolumeFile): boolean {
+  return rasterFormat(start) === 'png' && [2, 3, 6].includes(start[25]!)
 }
 
 /** The same of volumes, of a package of so many channels. */
