@@ -117,6 +117,9 @@ export async function readGoldenVolumes(packageDir: string, spec: VolumeSpec): P
       return {
         file,
         bytes,
+        ...(others.length > 0 && {
+          channelFiles: others.map((one, i) => ({ file: channel_files[i]!, bytes: one })),
+        }),
         stored: await preprocessVolume([bytes, ...others], spec),
         tensor_sha256,
         probabilities: (await readSafetensors(join(dir, probabilities))).probabilities!.data as Float32Array,
