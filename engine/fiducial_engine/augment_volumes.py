@@ -54,7 +54,7 @@ def margin(patch: Triple, config: VolumeAugment, spacing_mm: tuple[float, float,
         zoom = min(1.0, config.scale_range[0])
         reach_mm /= np.array([1.0 if _is_flat(patch) else zoom, zoom, zoom])
     if config.elastic > 0:
-        reach_mm += 2 * config.elastic_mm
+        reach_mm += 2 * config.elastic_mm * np.array([0.0 if _is_flat(patch) else 1.0, 1.0, 1.0])
     z, y, x = np.ceil((reach_mm - half_mm) / np.array(spacing_mm) - 1e-9).astype(int).tolist()
     return z, y, x
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -555,6 +555,9 @@ class VolumeSpec:
     intensity: tuple[Intensity, ...]  # One a channel.
     # Stored type. int16 and uint8 map 0..1 of a window to their range.
     dtype: Literal["uint8", "int16", "float16", "float32"]
+    # Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels.
+    # Absent: mm.
+    distance_unit: Annotated[Literal["px"] | None, "may be absent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

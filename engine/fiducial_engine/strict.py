@@ -93,6 +93,8 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
     for key, hint in hints.items():
         if key in value:
             fields[key] = _read(hint, value[key], _join(path, key), mistakes)
+        elif key in _may_be_absent(cls):
+            fields[key] = None
         else:
             mistakes.append(f"{_join(path, key)}: is missing")
     return cls(**fields) if len(fields) == len(hints) else None
@@ -101,6 +103,13 @@ def _read_dataclass(cls: type, value: object, path: str, mistakes: list[str]) ->
 @lru_cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
+
+
+@lru_cache
+def _may_be_absent(cls: type) -> frozenset[str]:
+    """Keys that came after files without them. Absent, they mean what those files meant."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return frozenset(key for key, hint in hints.items() if typing.get_origin(hint) is typing.Annotated)
 
 
 def _read_union(members: tuple[Any, ...], value: object, path: str, mistakes: list[str]) -> Any:

@@ -115,7 +115,8 @@ class Volume:
         if self._rows_of_value is None:
             rows_M4 = self._foreground.rows() if self._foreground is not None else np.empty((0, 4), np.int32)
             present, first = np.unique(rows_M4[:, 0], return_index=True)
-            ends = [*first[1:].tolist(), len(rows_M4)]
+            # A mask without any structure has no row.
+            ends = [*first.tolist(), len(rows_M4)][1:]
             self._rows_of_value = dict(zip(present.tolist(), zip(first.tolist(), ends, strict=True), strict=True))
         return [self._rows_of_value[v] for v in values if v in self._rows_of_value]
 

@@ -139,6 +139,7 @@ def test_the_margin_holds_what_turns_and_zooms_reach() -> None:
     assert margin((10, 10, 10), dataclasses.replace(OFF, scale=1, scale_range=(0.5, 1.0)), (1, 1, 1)) == (5, 5, 5)
     assert margin((10, 10, 10), dataclasses.replace(OFF, rotate=1, rotate_degrees=180), (1, 1, 1)) == (3, 3, 3)
     assert margin((4, 20, 20), dataclasses.replace(OFF, rotate=1), (1, 1, 1))[0] == 0
+    assert margin((1, 20, 24), dataclasses.replace(OFF, elastic=1, elastic_mm=2), (1, 1, 1)) == (0, 4, 4)
     # Nothing of a constant case is lost: a turn within the margin finds the constant everywhere.
     config = dataclasses.replace(OFF, rotate=1, rotate_degrees=30)
     sides = [p + 2 * m for p, m in zip(PATCH, margin(PATCH, config, SPACING), strict=True)]

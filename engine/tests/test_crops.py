@@ -138,6 +138,21 @@ def test_a_share_of_crops_is_centred_on_structures_all_present_ones_alike(tmp_pa
     assert (values == 1).mean() > 0.9
 
 
+def test_a_mask_without_any_structure_is_cropped_anywhere(tmp_path: Path) -> None:
+    volumes, data, _ = opened(tmp_path / "set", num=5)
+    tensors = load_file(file := volumes.folder / volumes.index.shards[1].file)
+    empty = {"mask": np.zeros_like(tensors["mask"]), "foreground": np.empty((0, 4), np.int32)}
+    save_file({**tensors, **empty}, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    index = json.loads((volumes.folder / "index.json").read_text())
+    index["shards"][1] |= {"bytes": file.stat().st_size, "sha256": digest}
+    (volumes.folder / "index.json").write_text(json.dumps(index))
+    again, _ = open_volumes(data, NAMES)
+    source = crops(again, data, fraction=1.0)
+    _, mask = read(source, np.full(20, 1), np.arange(20))
+    assert not mask.any()
+
+
 def test_the_margin_lies_about_the_patch_on_all_sides(tmp_path: Path) -> None:
     volumes, data, _ = opened(tmp_path / "set", num=5)
     rows, positions = np.array([1, 2]), np.array([3, 4])

@@ -149,6 +149,35 @@ def test_segresnet_is_monais() -> None:
     compare(ours, theirs, patch)
 
 
+def test_segresnet_of_one_slice_is_monais_in_two_dimensions() -> None:
+    from monai.networks.nets.segresnet import SegResNet
+
+    patch = (1, 16, 24)
+    ours = built(config(SEGRESNET, patch)).net
+    theirs = SegResNet(
+        spatial_dims=2, init_filters=8, in_channels=2, out_channels=3, blocks_down=(1, 2, 2), blocks_up=(1, 1)
+    )
+    tensors = list(theirs.named_parameters()), list(ours.named_parameters())
+    with torch.no_grad():
+        for (_, given), (_, taken) in zip(*tensors, strict=True):
+            taken.copy_(given if given.ndim == 1 else given[:, :, None])
+        x = torch.randn(2, 2, *patch)
+        assert torch.allclose(ours.eval()(x)[:, :, 0], theirs.eval()(x[:, :, 0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("family", [name for name in OF_VOLUMES if MODELS[name].gives == "mask"])
+def test_a_family_takes_one_slice_and_exports_it(tmp_path: Path, family: str) -> None:
+    patch = (1, 24, 16)
+    network = built(config(EXAMPLES[family], patch, channels=3)).eval()
+    image = torch.randint(0, 256, (2, 3, *patch), dtype=torch.uint8)
+    export_onnx(network, (3, *patch), torch.uint8, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = network(image).numpy()
+    assert expected.shape == (2, 3, *patch)
+    assert np.abs(session.run(["logits"], {"image": image.numpy()})[0] - expected).max() < 1e-4
+
+
 @pytest.mark.parametrize("residual", [False, True])
 def test_dynunet_is_monais(residual: bool) -> None:
     from monai.networks.nets.dynunet import DynUNet

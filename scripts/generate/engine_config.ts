@@ -30,7 +30,7 @@ const HEADER = `# Generated from src/schema by scripts/generate.ts. Edit it ther
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 `
 
 /** The text of `engine/fiducial_engine/config.py`: frozen dataclasses, parts before the whole. */
@@ -93,6 +93,8 @@ class PythonTypes {
         return 'Any'
       case 'nullable':
         return `${this.typeOf(d.innerType!, name)} | None`
+      case 'optional': // A key that old files lack: the one thing that may be absent, None then.
+        return `Annotated[${this.typeOf(d.innerType!, name)} | None, "may be absent"]`
       case 'default': // TypeScript has filled it before the engine sees the file.
       case 'prefault':
         return this.typeOf(d.innerType!, name)

@@ -33,6 +33,8 @@ export interface EvaluateSegmentsOptions {
   /** Name → voxel values, in the order that tables show them. */
   labels: Readonly<Record<string, readonly number[]>>
   surface_tolerance_mm: number
+  /** Of masks of 2D images, whose lengths are pixels. */
+  distance_unit?: 'px'
   /** Run, package or folder that the predicted masks are of. */
   source: string
   split: SegmentEvaluation['split']
@@ -100,6 +102,7 @@ export function evaluateSegments(
       labels: Object.fromEntries(Object.entries(options.labels).map(([name, values]) => [name, [...values]])),
     },
     surface_tolerance_mm: options.surface_tolerance_mm,
+    ...(options.distance_unit && { distance_unit: options.distance_unit }),
     metrics: averaged,
     per_label,
     per_case: cases.map(({ case_id, patient_id, attributes, per_label }) => ({

@@ -11,18 +11,29 @@ import type { Volume } from './volume.ts'
  * @returns a note where the orientations differ, else null
  * @throws {ImageError} with both shapes, or how far apart the corners are
  */
-export function checkMaskGrid(mask: Volume, image: Grid): string | null {
+export function checkMaskGrid(mask: Volume, image: Grid & Pick<Volume, 'distance_unit'>): string | null {
   if (mask.channels !== 1)
     throw new ImageError(
       `The mask has ${mask.channels} channels; one value a voxel is needed.`,
       'write it as a 3D volume of integer labels.',
     )
+  if (mask.distance_unit !== image.distance_unit)
+    throw new ImageError(
+      mask.distance_unit === 'px'
+        ? 'The mask is a 2D image and the image a volume with a place in the patient.'
+        : 'The mask is a volume with a place in the patient, and the image a 2D image without one.',
+      'give the mask as the same kind of file as the image.',
+    )
   const codes = axcodes(image.affine)
   const turned = orientedGrid(mask, codes)
   if (turned.shape.some((size, k) => size !== image.shape[k]))
     throw new ImageError(
-      `The mask has ${mask.shape.join('×')} voxels and the image ${image.shape.join('×')} (z×y×x).`,
-      'give the mask that was drawn on this image, or resample it onto the image.',
+      mask.distance_unit === 'px'
+        ? `The mask has ${mask.shape.slice(1).join('×')} pixels and the image ${image.shape.slice(1).join('×')} (rows × columns).`
+        : `The mask has ${mask.shape.join('×')} voxels and the image ${image.shape.join('×')} (z×y×x).`,
+      mask.distance_unit === 'px'
+        ? 'give the mask that was drawn on this image; an image that EXIF turns needs a mask as it is displayed, upright.'
+        : 'give the mask that was drawn on this image, or resample it onto the image.',
     )
   if (!isSameGrid(turned, image))
     throw new ImageError(
@@ -39,7 +50,7 @@ export function checkMaskGrid(mask: Volume, image: Grid): string | null {
  *
  * @throws {ImageError} as `checkMaskGrid`
  */
-export function maskOnGrid(mask: Volume, image: Grid): Volume {
+export function maskOnGrid(mask: Volume, image: Grid & Pick<Volume, 'distance_unit'>): Volume {
   checkMaskGrid(mask, image)
   return reorient(mask, axcodes(image.affine))
 }

@@ -19,7 +19,7 @@ export interface StoredVolume {
   shape: [channels: number, z: number, y: number, x: number]
   affine: Affine
   /** The grid of the files, on which masks are given back. */
-  source: Grid
+  source: Grid & Pick<Volume, 'distance_unit'>
   /** Format name of the files, e.g. nifti. */
   format: string
   notes: string[]
@@ -38,14 +38,17 @@ export async function preprocessVolume(
   images: readonly Uint8Array[],
   spec: VolumeSpec,
 ): Promise<StoredVolume> {
-  const { volume, format } = await readVolume(images)
+  const { volume, format, notes } = await readVolume(images)
+  refuseOtherKind(volume, spec, format)
   if (volume.channels !== spec.channels)
     throw new ImageError(
-      `The volume has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
-      'check which modalities the file holds.',
+      `The ${spec.distance_unit === 'px' ? 'image' : 'volume'} has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
+      spec.distance_unit === 'px'
+        ? 'convert it as the others are: one channel is grey, three are RGB.'
+        : 'check which modalities the file holds.',
     )
   refuseNonFinite(volume)
-  const source: Grid = { shape: volume.shape, affine: volume.affine }
+  const source: StoredVolume['source'] = { shape: volume.shape, affine: volume.affine, ...unitOf(spec) }
   const grid = planGrid(source, { orientation: spec.orientation, spacing_mm: spec.spacing_mm })
   const { data, shape, affine, place } = storedImage(volume, grid, spec)
   return {
@@ -55,7 +58,7 @@ export async function preprocessVolume(
     affine,
     source,
     format,
-    notes: [],
+    notes,
     onStoredGrid: (labels) => place(resample(labels, grid, { interpolation: 'nearest' })),
   }
 }
@@ -76,6 +79,24 @@ export async function preprocessMask(
   const note = checkMaskGrid(volume, source)
   const mask = onStoredGrid({ ...volume, data: wholeLabels(volume.data) }).data as Uint8Array
   return { mask, notes: note === null ? notes : [...notes, note] }
+}
+
+/** `distance_unit` where it is not mm, to be spread into what is measured in it. */
+export const unitOf = ({ distance_unit }: { distance_unit?: 'px' }): { distance_unit?: 'px' } =>
+  distance_unit === undefined ? {} : { distance_unit }
+
+/** @throws {ImageError} for a volume where 2D images are wanted, or the other way round */
+function refuseOtherKind(volume: Volume, spec: VolumeSpec, format: string): void {
+  if (volume.distance_unit === spec.distance_unit) return
+  throw spec.distance_unit === 'px'
+    ? new ImageError(
+        `The file is a volume (${format}); 2D images are expected here: PNG, JPEG, TIFF or WebP.`,
+        'export the slice that is meant as PNG, if it is to be seen as those images were.',
+      )
+    : new ImageError(
+        `The file is a 2D image (${format}); volumes are expected here: NIfTI, or a DICOM series.`,
+        'give the volume; an image knows neither its place in the patient nor its scale.',
+      )
 }
 
 interface StoredImage extends Grid {

@@ -5,6 +5,7 @@ import { readStructureSet } from './dicom/rtstruct.ts'
 import { readSegmentation } from './dicom/seg_read.ts'
 import { planSeries } from './dicom/series.ts'
 import { isDicom } from './dicom/signature.ts'
+import { isRaster, rasterMask } from './raster_volume.ts'
 import { readVolume } from './read_volume.ts'
 import type { Volume } from './volume.ts'
 
@@ -17,7 +18,7 @@ export interface DrawnOn {
 }
 
 /**
- * The mask that a file holds: a volume of labels, or a DICOM segmentation or structure set on the grid of its series.
+ * The mask that a file holds: a volume or an image of labels, or a DICOM segmentation or structure set on the grid of its series.
  *
  * @returns notes for a person
  * @throws {ImageError} if it cannot be read, or was drawn on another grid
@@ -26,6 +27,7 @@ export async function readMask(
   bytes: Uint8Array,
   drawnOn: DrawnOn | null,
 ): Promise<{ volume: Volume; notes: string[] }> {
+  if (isRaster(bytes)) return { volume: await rasterMask(bytes), notes: [] }
   if (!isDicom(bytes) || drawnOn === null) return { volume: (await readVolume([bytes])).volume, notes: [] }
   const plan = planSeries(drawnOn.series)
   const isStructureSet = parseDicom(bytes).dataSet.string('Modality') === 'RTSTRUCT'

@@ -5,31 +5,69 @@ import type { Grid } from './geometry/grid.ts'
 import { axcodes } from './geometry/orientation.ts'
 import { ImageError } from './image_error.ts'
 import { readNifti, readNiftiHeader } from './nifti/read.ts'
+import { isRaster, rasterGrid, rasterVolume } from './raster_volume.ts'
 import type { Volume, Voxels } from './volume.ts'
+
+/** What a case's files hold, and what they are. */
+export interface ReadVolume {
+  volume: Volume
+  /** Format name, e.g. nifti. */
+  format: string
+  /** For a person: what was done to these files that is not done to all. */
+  notes: string[]
+}
 
 /**
  * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid; or the
- * DICOM instances of one series, in any order. What a file is, its bytes decide.
+ * DICOM instances of one series, in any order; or PNG, JPEG, TIFF or WebP images, of which each is a slice by itself and
+ * several are its channels. What a file is, its bytes decide.
  *
  * @throws {ImageError} if a file cannot be read, the files lie on different grids, or instances make no volume
  */
-export async function readVolume(files: readonly Uint8Array[]): Promise<{ volume: Volume; format: string }> {
+export async function readVolume(files: readonly Uint8Array[]): Promise<ReadVolume> {
   if (files.some(isDicom)) {
     const { volume } = await seriesToVolume(readSeries(files))
-    return { volume, format: 'dicom' }
+    return { volume, format: 'dicom', notes: [] }
   }
+  if (files.some(isRaster)) return readRasters(files)
   const volumes: Volume[] = []
   for (const bytes of files) volumes.push(await readNifti(bytes))
-  return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti' }
+  return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti', notes: [] }
+}
+
+async function readRasters(files: readonly Uint8Array[]): Promise<ReadVolume> {
+  const other = files.findIndex((bytes) => !isRaster(bytes))
+  if (other >= 0)
+    throw new ImageError(
+      `Of its ${files.length} files, number ${other + 1} is not a PNG, JPEG, TIFF or WebP image as others are.`,
+      'give all channels of a case in one kind of file.',
+    )
+  const read: Awaited<ReturnType<typeof rasterVolume>>[] = []
+  for (const bytes of files) read.push(await rasterVolume(bytes))
+  const volumes = read.map((one) => one.volume)
+  return {
+    volume: volumes.length === 1 ? volumes[0]! : stacked(volumes),
+    format: read[0]!.format,
+    notes: [...new Set(read.flatMap((one) => one.notes))],
+  }
+}
+
+/** What a header says: where the voxels lie and how many channels they have. */
+export interface VolumeHeader extends Grid {
+  channels: number
+  /** Of raster images, which have no place in a patient. */
+  distance_unit?: 'px'
+  /** Of a sample of a raster image. */
+  bits?: 8 | 16
 }
 
 /**
  * Where a volume lies and how many channels it has, from the start of its file.
  *
- * @param start the file, or its first 4096 bytes
+ * @param start the file, or its first 4096 bytes; of a raster image (`isRaster`) the whole file
  */
-export async function readVolumeHeader(start: Uint8Array): Promise<Grid & { channels: number }> {
-  return readNiftiHeader(start)
+export async function readVolumeHeader(start: Uint8Array): Promise<VolumeHeader> {
+  return isRaster(start) ? rasterGrid(start) : readNiftiHeader(start)
 }
 
 /** Channels of several volumes behind each other. */

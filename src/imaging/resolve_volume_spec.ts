@@ -5,16 +5,20 @@ import { voxelSizes } from './geometry/affine.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { orientedGrid } from './geometry/orientation.ts'
 import { percentile } from './percentile.ts'
-import type { Triple } from './volume.ts'
+import type { Triple, Volume } from './volume.ts'
 
 /** What of a sample of cases decides a spec. */
 export interface VolumeSample {
-  grid: Grid
+  grid: Grid & Pick<Volume, 'distance_unit'>
   channels: number
+  /** Of a raster image's samples. */
+  bits?: 8 | 16
   /** Per channel, from the cases whose voxels were read; empty for the others. */
   voxels: {
     /** Share of voxels that are exactly 0. */
     zero_share: number
+    /** Largest value. */
+    most: number
     /** Values within the mask, at most a few thousand; empty without a mask. */
     foreground: Float32Array
   }[]
@@ -40,11 +44,12 @@ export function resolveVolumeSpec(
   modalities: readonly string[] | null,
 ): ResolvedVolumeSpec {
   const channels = channelsOf(sample, modalities)
+  const unit = unitOfSample(sample)
   const reasons: string[] = []
   const spacing = spacingOf(prepare, sample, reasons)
   const intensity = intensitiesOf(prepare, sample, channels, modalities, reasons)
   const isWindowed = intensity.every(({ kind }) => kind === 'window')
-  const dtype = prepare.dtype === 'auto' ? (isWindowed ? 'int16' : 'float16') : prepare.dtype
+  const dtype = prepare.dtype === 'auto' ? autoType(isWindowed, sample) : prepare.dtype
   if (!isWindowed && (dtype === 'uint8' || dtype === 'int16'))
     throw new UserError(
       `prepare.dtype is ${dtype}, which stores 0..1; only a window gives that, and prepare.intensity is ${intensity.map(({ kind }) => kind).join(', ')}.\n` +
@@ -60,6 +65,7 @@ export function resolveVolumeSpec(
     size: prepare.size,
     intensity,
     dtype,
+    ...unit,
   }
   return { spec, caseBytes: meanBytes(spec, sample), reasons }
 }
@@ -80,14 +86,34 @@ export function medianShape(
   return [median(0), median(1), median(2)]
 }
 
+/** @throws {UserError} for 2D images and volumes in one data set */
+function unitOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'distance_unit'> {
+  const flat = sample.filter(({ grid }) => grid.distance_unit === 'px').length
+  if (flat === 0) return {}
+  if (flat === sample.length) return { distance_unit: 'px' }
+  throw new UserError(
+    `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes; a network takes one of the two.\n` +
+      '  do: make two data sets of them.',
+  )
+}
+
+/** 8 bits of a window hold all that 8-bit images have. */
+function autoType(isWindowed: boolean, sample: readonly VolumeSample[]): VolumeSpec['dtype'] {
+  if (!isWindowed) return 'float16'
+  return sample.every(({ bits }) => bits === 8) ? 'uint8' : 'int16'
+}
+
 function channelsOf(sample: readonly VolumeSample[], modalities: readonly string[] | null): number {
   const found = [...new Set(sample.map((one) => one.channels))]
   // A case that lacks a modality is named and left out when its turn comes.
   if (modalities !== null && found.includes(modalities.length)) return modalities.length
   if (found.length > 1)
     throw new UserError(
-      `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
-        '  do: leave the cases without all modalities out.',
+      unitOfSample(sample).distance_unit === 'px'
+        ? `Some of the sampled images have ${found.sort((a, b) => a - b).join(', some ')} channels; a network takes one number of them.\n` +
+            '  do: convert all to grey, or all to RGB.'
+        : `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
+            '  do: leave the cases without all modalities out.',
     )
   if (modalities !== null && modalities.length !== found[0])
     throw new UserError(
@@ -104,6 +130,10 @@ function spacingOf(
 ): VolumeSpec['spacing_mm'] {
   if (prepare.spacing_mm === 'source') return null
   if (prepare.spacing_mm !== 'auto') return prepare.spacing_mm
+  if (unitOfSample(sample).distance_unit === 'px') {
+    reasons.push('prepare.spacing_mm: [1, 1, 1], every pixel as it is: these images have no mm')
+    return [1, 1, 1]
+  }
   const spacings = sample.map(({ grid }) => voxelSizes(orientedGrid(grid, prepare.orientation).affine))
   // Micrometres are enough, and hide what float32 headers add.
   const median = [0, 1, 2].map((k) =>
@@ -128,6 +158,8 @@ function intensitiesOf(
   reasons: string[],
 ): Intensity[] {
   const { intensity } = prepare
+  if (intensity === 'auto' && unitOfSample(sample).distance_unit === 'px')
+    return Array<Intensity>(channels).fill(rasterWindow(sample, reasons))
   if (Array.isArray(intensity) && intensity.length !== channels)
     throw new UserError(
       `prepare.intensity lists ${intensity.length} channels; the volumes have ${channels}.\n  do: give one a channel, or one for all.`,
@@ -138,6 +170,19 @@ function intensitiesOf(
     if (typeof asked !== 'string') return asked
     return asked === 'percentile' ? { kind: 'percentile', low: 0.5, high: 99.5 } : { kind: asked }
   })
+}
+
+/** As of images that are classified: 8 bits as they are, more to the next 2^n - 1 over the sample. */
+function rasterWindow(sample: readonly VolumeSample[], reasons: string[]): Intensity {
+  const isByte = sample.every(({ bits }) => bits === 8)
+  const most = Math.max(0, ...sample.flatMap(({ voxels }) => voxels.map((one) => one.most)))
+  const high = isByte ? 255 : 2 ** Math.max(8, Math.ceil(Math.log2(most + 1))) - 1
+  reasons.push(
+    isByte
+      ? 'prepare.intensity: window 0 to 255, the range of 8-bit images'
+      : `prepare.intensity: window 0 to ${high}, as the 16-bit images reach ${most}`,
+  )
+  return { kind: 'window', low: 0, high }
 }
 
 /** From this share of exact zeros on, the margin was blanked: a skull-stripped brain, a cropped organ. */

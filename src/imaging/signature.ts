@@ -28,6 +28,14 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat {
   )
 }
 
+/** The format that `#raster` would decode, by the first bytes; null for anything else. */
+export function rasterFormat(bytes: Uint8Array): RasterFormat | null {
+  const found = Object.entries(SIGNATURES).find(([, some]) => some.some((one) => matches(bytes, one)))
+  return found === undefined ? null : (found[0] as RasterFormat)
+}
+
+export const isRasterFormat = (name: string): name is RasterFormat => Object.hasOwn(SIGNATURES, name)
+
 /** Bytes expected at an offset. */
 type Signature = readonly (readonly [offset: number, bytes: string])[]
 

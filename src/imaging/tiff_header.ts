@@ -37,6 +37,13 @@ export function tiffHeader(bytes: Uint8Array): StoredHeader {
   }
 }
 
+/** Bits of a sample as stored, and whether samples are indices of a palette. */
+export function tiffSamples(bytes: Uint8Array): { bits: number; isPalette: boolean } {
+  const first = readDirectories(tiffReader(bytes, 'TIFF'))[0]
+  if (first === undefined) throw damaged('it has no directory')
+  return { bits: sampleType(first).bits, isPalette: number(first, TAG.photometric, 1) === PALETTE }
+}
+
 /**
  * The orientation tag of an EXIF block, which is a TIFF structure. A damaged block reads as 1, upright: camera
  * metadata must not make an image unreadable.
@@ -96,6 +103,7 @@ function colours(directory: Directory, bits: number): { colour: StoredHeader['co
   return { colour: known.colour, extra }
 }
 
+const PALETTE = 3
 const PHOTOMETRICS: Record<number, { colour: StoredHeader['colour']; samples: number }> = {
   0: { colour: 'grey', samples: 1 },
   1: { colour: 'grey', samples: 1 },

@@ -26,4 +26,6 @@ export interface Volume {
   channels: number
   shape: Triple
   affine: Affine
+  /** Of a raster image, whose affine counts pixels and places nobody. Absent: mm in the patient. */
+  distance_unit?: 'px'
 }

@@ -84,13 +84,13 @@ export async function checkGoldenVolumes(
   let difference = 0
   let differing = 0
   let servedOtherwise = 0
-  for (const { bytes, stored, tensor_sha256, probabilities, mask } of golden) {
+  for (const { bytes, stored, tensor_sha256, probabilities, mask, channelFiles = [] } of golden) {
     if (tensorSha256(stored.data) !== tensor_sha256) tensors++
     const found = await probabilitiesOf(stored, model, networks)
     difference = Math.max(difference, largestDifference(found, probabilities))
     const made = maskOf(found, stored, model)
     differing = Math.max(differing, shareDiffering(made.data, mask))
-    servedOtherwise += voxelsDiffering(made, await served([bytes]))
+    servedOtherwise += voxelsDiffering(made, await served([bytes, ...channelFiles.map((one) => one.bytes)]))
   }
   return [
     limited('golden_tensors', tensors, 0),

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { axcodes } from '../imaging/geometry/orientation.ts'
 import type { Triple } from '../imaging/volume.ts'
+import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import { goldenVolumes, readGoldenVolumes, tensorSha256, writeGoldenVolumes } from './golden_volume.ts'
-import { TINY_VOLUME_SPEC } from './testing/tiny_segmenter.ts'
+import { TINY_IMAGE_SPEC, TINY_VOLUME_SPEC } from './testing/tiny_segmenter.ts'
 
 const PATCH: Triple = [16, 20, 12]
 const MODEL: Pick<SegmentPackage, 'task' | 'inference'> = {
@@ -68,5 +69,51 @@ test('what is written is what is read, the stored tensor made anew from the file
     }
   } finally {
     await rm(dir, { recursive: true, force: true })
+  }
+})
+
+test('of 2D images the phantoms are a PNG and a TIFF, one larger and smaller than a window; channels are a file each but for RGB', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'fiducial-golden-image-'))
+  try {
+    for (const channels of [1, 2, 3]) {
+      const intensity = Array(channels).fill({ kind: 'window', low: 0, high: channels === 2 ? 4095 : 255 })
+      const dtype = channels === 2 ? ('int16' as const) : ('uint8' as const)
+      const spec: VolumeSpec = { ...TINY_IMAGE_SPEC, channels, intensity, dtype, spacing_mm: [1, 2, 2] }
+      const golden = await goldenVolumes(spec, [1, 20, 24])
+      assert.deepEqual(
+        golden.map(({ file, channelFiles }) => [file, channelFiles?.map((one) => one.file)]),
+        channels === 2
+          ? [
+              ['tall_0000.png', ['tall_0001.png']],
+              ['wide_0000.tif', ['wide_0001.tif']],
+            ]
+          : [
+              ['tall.png', undefined],
+              ['wide.tif', undefined],
+            ],
+      )
+      const [, z, y, x] = golden[0]!.stored.shape
+      assert.ok(z === 1 && y > 20 && x < 24, [z, y, x].join())
+      const probabilities = golden.map(({ stored }) => {
+        const pixels = stored.data.length / channels
+        return Float32Array.from({ length: 2 * pixels }, (_, i) => (i < pixels ? 0.4 : 0.6))
+      })
+      const model = {
+        ...MODEL,
+        task: { ...MODEL.task, structures: [{ name: 'a', values: [255] }] },
+      }
+      const written = await writeGoldenVolumes(dir, golden, probabilities, model)
+      const read = await readGoldenVolumes(dir, spec)
+      for (const [i, one] of read.entries()) {
+        assert.deepEqual(one.stored.data, written[i]!.stored.data)
+        assert.equal(tensorSha256(one.stored.data), one.tensor_sha256)
+        assert.ok(
+          one.mask.length > 0 && one.mask.every((value) => value === 255),
+          'the mask is a PNG of its values',
+        )
+      }
+    }
+  } finally {
+    await rm(dir, { recursive: true })
   }
 })

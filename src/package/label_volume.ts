@@ -1,6 +1,7 @@
 import { keepLargestComponent } from '../imaging/geometry/components.ts'
 import type { Grid } from '../imaging/geometry/grid.ts'
 import { restoreLabels } from '../imaging/geometry/restore.ts'
+import { unitOf } from '../imaging/preprocess_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { paintedValues, type Structure } from '../schema/task.ts'
 
@@ -49,7 +50,7 @@ export function toProbabilities(
  */
 export function labelVolume(
   probabilities: Volume & { data: Float32Array },
-  source: Grid,
+  source: Grid & Pick<Volume, 'distance_unit'>,
   { structures, exclusive }: SegmentOutputs,
   largest: readonly string[],
 ): Volume & { data: Uint8Array } {
@@ -60,5 +61,5 @@ export function labelVolume(
   }) as Volume & { data: Uint8Array }
   for (const { name, values } of structures)
     if (largest.includes(name)) keepLargestComponent(mask.data, mask.shape, values)
-  return mask
+  return { ...mask, ...unitOf(source) }
 }

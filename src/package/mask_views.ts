@@ -33,32 +33,39 @@ const CLIPPED = 0.005
 
 /**
  * An axial, a coronal and a sagittal slice side by side as a PNG, each where the mask is largest: the patient seen from
- * the feet, from the front, and from the left.
+ * the feet, from the front, and from the left. A 2D image is one view, in its colours.
  */
 export async function maskViews(
   { stored, mask }: Pick<Segmented, 'stored' | 'mask'>,
   structures: readonly Structure[],
 ): Promise<Uint8Array> {
   const [, z, y, x] = stored.shape
+  const isFlat = stored.source.distance_unit === 'px'
+  const turned = (volume: Volume) => (isFlat ? volume : reorient(volume, 'LPS'))
   const grid = { channels: 1, shape: [z, y, x] as const, affine: stored.affine }
-  const image = reorient({ ...grid, data: Float32Array.from(stored.data.subarray(0, z * y * x)) }, 'LPS')
-  const labels = reorient(stored.onStoredGrid(mask), 'LPS')
+  const numShown = isFlat && stored.shape[0] === 3 ? 3 : 1
+  const images = Array.from({ length: numShown }, (_, c) =>
+    turned({ ...grid, data: Float32Array.from(stored.data.subarray(c * z * y * x, (c + 1) * z * y * x)) }),
+  )
+  const labels = turned(stored.onStoredGrid(mask))
+  const axes = isFlat ? ([0] as const) : ([0, 1, 2] as const)
   const colours = new Map(paintedValues(structures).map((value, i) => [value, COLOURS[i % COLOURS.length]!]))
-  const width = 3 * SIDE + 2 * GAP
+  const width = axes.length * SIDE + (axes.length - 1) * GAP
   const data = new Uint8Array(3 * width * SIDE)
-  for (const axis of [0, 1, 2] as const)
+  for (const axis of axes)
     draw(
       data,
       width,
       axis * (SIDE + GAP),
-      { image, labels, axis, index: largestSlice(labels, axis) },
+      { images, labels, axis, index: largestSlice(labels, axis) },
       colours,
     )
   return encodePng({ data, height: SIDE, width, channels: 3 })
 }
 
 interface View {
-  image: Volume
+  /** One of grey, or red, green and blue. */
+  images: Volume[]
   labels: Volume
   axis: 0 | 1 | 2
   index: number
@@ -79,11 +86,11 @@ function draw(
   out: Uint8Array,
   outWidth: number,
   left: number,
-  { image, labels, axis, index }: View,
+  { images, labels, axis, index }: View,
   colours: ReadonlyMap<number, Colour>,
 ): void {
-  const { shape } = image
-  const spacing = voxelSizes(image.affine)
+  const { shape, affine } = labels
+  const spacing = voxelSizes(affine)
   const [down, across] = (
     [
       [1, 2],
@@ -97,7 +104,9 @@ function draw(
   // Rows run down the body where they run along it: the head is on top.
   const at = (r: number, c: number) =>
     index * strides[axis] + (down === 0 ? height - 1 - r : r) * strides[down] + c * strides[across]
-  const [low, high] = greyRange(image, height, width, at)
+  const ranges = images.map((image) => greyRange(image, height, width, at))
+  // Of one range, or colours would shift.
+  const [low, high] = [Math.min(...ranges.map((one) => one[0])), Math.max(...ranges.map((one) => one[1]))]
   const inside = (value: number, size: number) => Math.min(Math.max(value, 0), size - 1)
   for (let row = 0; row < SIDE; row++)
     for (let column = 0; column < SIDE; column++) {
@@ -106,7 +115,7 @@ function draw(
       if (v < -0.5 || u < -0.5 || v > height - 0.5 || u > width - 0.5) continue
       const [r, c] = [Math.floor(v), Math.floor(u)]
       const [fr, fc] = [v - r, u - c]
-      let grey = 0
+      const values = images.map(() => 0)
       const shares = new Map<number, number>()
       for (const [dr, wr] of [
         [0, 1 - fr],
@@ -117,15 +126,19 @@ function draw(
           [1, fc],
         ] as const) {
           const i = at(inside(r + dr, height), inside(c + dc, width))
-          grey += wr * wc * image.data[i]!
+          for (const [k, image] of images.entries()) values[k]! += wr * wc * image.data[i]!
           shares.set(labels.data[i]!, (shares.get(labels.data[i]!) ?? 0) + wr * wc)
         }
-      const shade = high > low ? 255 * Math.min(Math.max((grey - low) / (high - low), 0), 1) : 0
+      const shades = values.map((value) =>
+        high > low ? 255 * Math.min(Math.max((value - low) / (high - low), 0), 1) : 0,
+      )
       const label = [...shares].reduce((most, one) => (one[1] > most[1] ? one : most))[0]
       const colour = colours.get(label)
       const pixel = 3 * (row * outWidth + left + column)
-      for (let k = 0; k < 3; k++)
+      for (let k = 0; k < 3; k++) {
+        const shade = shades[k % shades.length]!
         out[pixel + k] = colour ? shade * (1 - OPACITY) + colour[k]! * OPACITY : shade
+      }
     }
 }
 

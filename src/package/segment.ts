@@ -24,8 +24,10 @@ export interface PatchNetwork {
 export interface Segmented {
   mask: Volume & { data: Uint8Array }
   stored: StoredVolume
-  /** Structure → its volume in ml. */
+  /** Structure → its volume in ml; empty of a 2D image. */
   volumes_ml: Record<string, number>
+  /** Structure → its voxels. */
+  voxels: Record<string, number>
   warnings: string[]
 }
 
@@ -43,7 +45,13 @@ export async function segmentFiles(
   const stored = await preprocessVolume(images, model.preprocess)
   const probabilities = await probabilitiesOf(stored, model, networks)
   const mask = maskOf(probabilities, stored, model)
-  return { mask, stored, volumes_ml: volumesOf(mask, model), warnings: volumeWarnings(stored, model) }
+  const voxels = voxelsOf(mask, model)
+  const voxel_ml = Math.abs(determinant(mask.affine)) / 1000
+  const volumes_ml =
+    model.preprocess.distance_unit === 'px'
+      ? {}
+      : Object.fromEntries(Object.entries(voxels).map(([name, n]) => [name, n * voxel_ml]))
+  return { mask, stored, volumes_ml, voxels, warnings: volumeWarnings(stored, model) }
 }
 
 /**
@@ -130,17 +138,10 @@ async function runWindows(
   return logits
 }
 
-function volumesOf(
-  { data, affine }: Volume & { data: Uint8Array },
-  { task }: SegmentPackage,
-): Record<string, number> {
+function voxelsOf({ data }: { data: Uint8Array }, { task }: SegmentPackage): Record<string, number> {
   const counts = new Float64Array(256)
   for (let i = 0; i < data.length; i++) counts[data[i]!]!++
-  const voxel_mm3 = Math.abs(determinant(affine))
   return Object.fromEntries(
-    task.structures.map(({ name, values }) => [
-      name,
-      (values.reduce((sum, value) => sum + counts[value]!, 0) * voxel_mm3) / 1000,
-    ]),
+    task.structures.map(({ name, values }) => [name, values.reduce((sum, value) => sum + counts[value]!, 0)]),
   )
 }

@@ -1,3 +1,4 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import type { Certificate } from '../schema/model_package.ts'
@@ -45,19 +46,25 @@ export function segmentCard(
 }
 
 function inputAndOutput({ preprocess, task, input, networks, inference }: SegmentPackage): string {
-  const { channels, orientation, spacing_mm } = preprocess
+  const { channels, orientation, spacing_mm, distance_unit } = preprocess
+  const isFlat = distance_unit === 'px'
+  const colours = channels === 1 ? 'grey' : channels === 3 ? 'RGB, or a file a channel' : 'a file a channel'
   return [
-    `- Input: NIfTI volumes or DICOM series of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
-      `${spacing_mm === null ? 'at their own spacing' : `resampled to ${spacing_mm.join(' × ')} mm (z, y, x)`}.`,
-    `- Output: a mask on the grid of the input. ${task.structures.map(({ name, values }) => `${cell(name)}: ${values.join(', ')}`).join('; ')}.`,
+    isFlat
+      ? `- Input: 2D images (PNG, JPEG, TIFF, WebP) of ${channels} ${channels === 1 ? 'channel' : 'channels'} (${colours}), upright by EXIF; ` +
+        `${spacing_mm === null || spacing_mm.every((px) => px === 1) ? 'every pixel as it is' : `resampled to steps of ${spacing_mm.slice(1).join(' × ')} pixels (y, x)`}.`
+      : `- Input: NIfTI volumes or DICOM series of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
+        `${spacing_mm === null ? 'at their own spacing' : `resampled to ${spacing_mm.join(' × ')} mm (z, y, x)`}.`,
+    `- Output: a mask ${isFlat ? 'of the size of the input, as PNG' : 'on the grid of the input'}. ${task.structures.map(({ name, values }) => `${cell(name)}: ${values.join(', ')}`).join('; ')}.`,
     `- Windows of ${input.patch_size.join(' × ')} voxels${networks.length > 1 ? `, ${networks.length} networks averaged` : ''}` +
       `${inference.mirror.length > 0 ? `, mirrored along ${inference.mirror.join(', ')}` : ''}` +
       `${inference.largest_component.length > 0 ? `; largest piece kept of ${inference.largest_component.join(', ')}` : ''}.`,
   ].join('\n')
 }
 
-function trainingData({ fingerprint, provenance }: SegmentPackage): string {
+function trainingData({ fingerprint, provenance, preprocess }: SegmentPackage): string {
   if (fingerprint === null) return 'Unknown here.'
+  const isFlat = preprocess.distance_unit === 'px'
   const range = ({ min, median, max }: { min: number; median: number; max: number }) =>
     `${min} to ${max} (median ${median})`
   const formats = Object.entries(fingerprint.source_formats).map(([name, n]) => `${n} ${name}`)
@@ -65,7 +72,7 @@ function trainingData({ fingerprint, provenance }: SegmentPackage): string {
     `- ${fingerprint.num_cases} cases in the shard set (training, validation and test together): ${formats.join(', ')}.`,
     ...['z', 'y', 'x'].map(
       (axis, k) =>
-        `- ${axis}: ${range(fingerprint.source_shape[k]!)} voxels, ${range(fingerprint.source_spacing_mm[k]!)} mm.`,
+        `- ${axis}: ${range(fingerprint.source_shape[k]!)} voxels${isFlat ? '' : `, ${range(fingerprint.source_spacing_mm[k]!)} mm`}.`,
     ),
     ...(provenance.set_id ? [`- Shard set \`${provenance.set_id}\`.`] : []),
     ...(provenance.split_id ? [`- Split \`${provenance.split_id}\`.`] : []),
@@ -74,6 +81,7 @@ function trainingData({ fingerprint, provenance }: SegmentPackage): string {
 
 function validation(evaluation: SegmentEvaluation): string {
   const { confidence, resamples, clusters } = evaluation.bootstrap
+  const { length } = unitsOf(evaluation)
   const rows = Object.entries(evaluation.per_label).map(([label, of]) => [
     label,
     String(of.counted),
@@ -89,8 +97,8 @@ function validation(evaluation: SegmentEvaluation): string {
     'missed',
     'falsely present',
     'Dice',
-    `surface Dice (${evaluation.surface_tolerance_mm} mm)`,
-    'HD95 in mm',
+    `surface Dice (${evaluation.surface_tolerance_mm} ${length})`,
+    `HD95 in ${length}`,
   ]
   return (
     `${evaluation.source}: ${evaluation.cases} cases of ${evaluation.patients} patients, the ${evaluation.split} split.\n\n` +

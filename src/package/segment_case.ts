@@ -1,7 +1,7 @@
-import { writeNifti } from '../imaging/nifti/write.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { joinedSha256, sha256 } from '../storage/local.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
+import { type MaskEncoding, maskEncoding } from './mask_encoding.ts'
 import type { Segmented } from './segment.ts'
 
 /** A case to segment, read. */
@@ -17,8 +17,9 @@ export interface SegmentedCase {
   /** All but where its mask lies. */
   prediction: PredictResult['predictions'][number]
   segmented: Segmented
-  /** The mask as .nii.gz, on the grid of the case's own files. */
-  nifti: Uint8Array
+  /** The mask as a file, on the grid of the case's own files. */
+  mask: Uint8Array
+  encoding: MaskEncoding
 }
 
 /**
@@ -27,24 +28,25 @@ export interface SegmentedCase {
  * @throws {UserError} for files that cannot be segmented
  */
 export async function segmentCase(
-  loaded: Pick<LoadedSegmenter, 'segment' | 'warnings'>,
+  loaded: Pick<LoadedSegmenter, 'model' | 'segment' | 'warnings'>,
   { name, case_id, files }: VolumeFiles,
 ): Promise<SegmentedCase> {
   const start = performance.now()
   const segmented = await loaded.segment(files)
-  const { mask, volumes_ml, warnings } = segmented
-  const nifti = await writeNifti(mask, { gzip: true })
+  const { voxels, volumes_ml, warnings } = segmented
+  const encoding = maskEncoding(loaded.model.preprocess)
   return {
     segmented,
-    nifti,
+    mask: await encoding.encode(segmented.mask),
+    encoding,
     prediction: {
       file: name,
       case_id,
       input_sha256: joinedSha256(files.map(sha256)),
       scores: {},
-      decisions: Object.fromEntries(Object.entries(volumes_ml).map(([label, ml]) => [label, ml > 0])),
+      decisions: Object.fromEntries(Object.entries(voxels).map(([label, n]) => [label, n > 0])),
       operating_points: {},
-      volumes_ml,
+      ...(loaded.model.preprocess.distance_unit === 'px' ? { areas_px: voxels } : { volumes_ml }),
       seconds: (performance.now() - start) / 1000,
       warnings: [...loaded.warnings, ...warnings],
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isVolumeFile, volumeCases } from './volume_cases.ts'
+import { casesOfFiles, isCaseFile, isVolumeFile, volumeCases } from './volume_cases.ts'
 
 const plain = (path: string) => ({ path, start: new Uint8Array(132) })
 const dicom = (path: string) => {
@@ -53,4 +53,32 @@ test('volumes are told by their name or their bytes; the contents of a medium ar
     [plain('a.nii'), plain('a.NII.GZ'), dicom('IM1'), plain('a.txt'), dicom('p/DICOMDIR')].map(isVolumeFile),
     [true, true, true, false, false],
   )
+})
+
+test('a package of 2D images takes images by their bytes, and numbered frames stay cases of their own', () => {
+  const image = (path: string) => ({ path, start: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10) })
+  const rgb = { channels: 3, distance_unit: 'px' } as const
+  assert.deepEqual(
+    [image('d/a'), plain('d/a.png'), plain('d/b.nii'), dicom('d/c')].map((file) => isCaseFile(file, rgb)),
+    [true, false, false, false],
+  )
+  const frames = [3, 4, 5].map((n) => image(`d/frame_000${n}.png`))
+  assert.deepEqual(
+    ids(casesOfFiles(frames, rgb)),
+    frames.map(({ path }) => [path.slice(2, -4), [path]]),
+  )
+  const colour = [0, 1, 2].map((n) => {
+    const start = new Uint8Array(132)
+    start.set([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10])
+    start[25] = 2
+    return { path: `d/f_000${n}.png`, start }
+  })
+  assert.equal(casesOfFiles(colour, rgb).length, 3, 'RGB is no channel')
+  const pairs = ['d/a_0001.tif', 'd/a_0000.tif', 'd/b_0000.tif', 'd/c.tif', 'd/e_0001.tif'].map(image)
+  assert.deepEqual(ids(casesOfFiles(pairs, { channels: 2, distance_unit: 'px' })), [
+    ['a', ['d/a_0000.tif', 'd/a_0001.tif']],
+    ['b', ['d/b_0000.tif']],
+    ['c', ['d/c.tif']],
+    ['e_0001', ['d/e_0001.tif']],
+  ])
 })

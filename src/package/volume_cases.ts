@@ -1,5 +1,9 @@
 import { basename, dirname } from 'node:path'
 import { isDicom } from '../imaging/dicom/signature.ts'
+import { withoutExtension } from '../imaging/image_names.ts'
+import { isRaster } from '../imaging/raster_volume.ts'
+import { rasterFormat } from '../imaging/signature.ts'
+import type { VolumeSpec } from '../schema/preprocess.ts'
 
 /** A case to segment: one file, one a channel, or the instances of a series. */
 export interface VolumeCase {
@@ -18,16 +22,54 @@ export interface VolumeFile {
 
 const NIFTI = /\.nii(\.gz)?$/i
 const CHANNEL = /_(\d{4})\.nii(\.gz)?$/i
+const IMAGE_CHANNEL = /_(\d{4})(\.[a-z]+)$/i
+
+/** What a package takes. */
+export type Takes = Pick<VolumeSpec, 'channels' | 'distance_unit'>
 
 /** Files of a folder or an archive that hold voxels, by what they are called or begin with. */
 export function isVolumeFile({ path, start }: VolumeFile): boolean {
   return NIFTI.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
+/** Files of a folder or an archive that a package may take: images by what they begin with, or volumes. */
+export function isCaseFile(file: VolumeFile, { distance_unit }: Takes): boolean {
+  return distance_unit === 'px' ? isRaster(file.start) : isVolumeFile(file)
+}
+
 /**
  * Which files make a case: the DICOM files of a folder; any other by itself, or with those that differ in a channel
  * such as _0000 alone where the package takes several channels.
  */
+export function casesOfFiles(files: readonly VolumeFile[], { channels, distance_unit }: Takes): VolumeCase[] {
+  return distance_unit === 'px' ? imageCases(files, channels) : volumeCases(files, channels)
+}
+
+/**
+ * The same of 2D images. Frames of a video are numbered as channels are, so that images are put together only where
+ * their numbers are just those of the channels, 0000 and on.
+ */
+function imageCases(files: readonly VolumeFile[], channels: number): VolumeCase[] {
+  const groups = Map.groupBy(files, ({ path }) => path.replace(IMAGE_CHANNEL, '$2'))
+  return withDistinctIds(
+    [...groups].flatMap(([path, members]) => {
+      const sorted = members.map((one) => one.path).sort()
+      const numbers = sorted.map((member) => Number(IMAGE_CHANNEL.exec(member)?.[1] ?? Number.NaN))
+      const isWhole =
+        channels > 1 && numbers.every((n, i) => n === i) && !(members.length > 1 && members.some(isColourPng))
+      if (isWhole && (numbers.length === channels || numbers.length === 1))
+        return [{ case_id: withoutExtension(basename(path)), name: sorted[0]!, files: sorted }]
+      return sorted.map((one) => ({ case_id: withoutExtension(basename(one)), name: one, files: [one] }))
+    }),
+  )
+}
+
+/** RGB, with alpha or not, or with a palette: three channels by itself. */
+function isColourPng({ start }: VolumeFile): boolean {
+  return rasterFormat(start) === 'png' && [2, 3, 6].includes(start[25]!)
+}
+
+/** The same of volumes, of a package of so many channels. */
 export function volumeCases(files: readonly VolumeFile[], channels: number): VolumeCase[] {
   const dicom = files.filter(({ start }) => isDicom(start))
   const others = files.filter(({ start }) => !isDicom(start))

@@ -38,3 +38,16 @@ test('a flat volume is told, and notes of reading are kept', () => {
     'All voxels of the volume have one value; its mask means nothing.',
   ])
 })
+
+test('of a 2D image the words are those of images, without its one slice', () => {
+  const images = { source_formats: { png: 4 }, stored_shape: [range(1, 1), range(40, 50), range(30, 40)] }
+  assert.deepEqual(
+    volumeWarnings(volume([3, 1, 45, 81], 'jpeg'), {
+      fingerprint: images as unknown as SegmentPackage['fingerprint'],
+    }),
+    [
+      'The image has 45 × 81 pixels (y, x) as the model sees it; training images had 40 to 50, 30 to 40.',
+      'The image is jpeg; training images were png.',
+    ],
+  )
+})

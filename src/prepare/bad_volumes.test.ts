@@ -92,7 +92,7 @@ test('a mask with a value that dataset.json does not name is quarantined with va
   const reason = await reasonFor(nothing, { mask: { values: [0, 1, 2, 9] } })
   assert.match(
     reason,
-    /The mask holds 9 \(30 voxels\); dataset\.json names 0, 1, 2[\s\S]*do: add what is missing/,
+    /The mask holds 9 \(30 voxels\), which nothing names; the labels are 0, 1, 2[\s\S]*do: add what is missing/,
   )
 })
 

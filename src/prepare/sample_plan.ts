@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { checkMaskGrid } from '../imaging/mask_grid.ts'
-import { readVolume, readVolumeHeader } from '../imaging/read_volume.ts'
+import { readVolume, type VolumeHeader } from '../imaging/read_volume.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
 import { medianShape, resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_spec.ts'
 import { UserError } from '../schema/errors.ts'
@@ -9,7 +9,8 @@ import type { ImagePrepare, VolumePrepare } from '../schema/recipe.ts'
 import { readCaseMask } from '../sources/case_mask.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { seriesGrid } from '../sources/series_headers.ts'
-import { readBytes, readStart, stampFile } from '../storage/local.ts'
+import { readHeaderOf } from '../sources/volume_header.ts'
+import { readBytes, stampFile } from '../storage/local.ts'
 import { BRICK } from './bricks.ts'
 import type { PrepareRequest } from './request.ts'
 import type { SampledPlan } from './staged_shards.ts'
@@ -20,8 +21,6 @@ const SAMPLE_SIZE = 64
 const VOXEL_SAMPLE = 8
 /** Values taken within the mask of one of them. */
 const FOREGROUND_SAMPLE = 5000
-/** Enough of a compressed volume for any header. */
-const HEADER_BYTES = 4096
 
 /**
  * What a set is made with: the recipe's preprocess spec, `auto` resolved over an even sample of the cases, and how large
@@ -126,7 +125,8 @@ async function sampleOf(
     const headers = []
     for (const path of one.images) headers.push(await headerOf(join(root, path)))
     const grid = headers[0]!
-    return { grid, channels: headers.reduce((sum, { channels }) => sum + channels, 0), voxels: [] }
+    const channels = headers.reduce((sum, { channels }) => sum + channels, 0)
+    return { grid, channels, ...bitsOf(grid), voxels: [] }
   }
   const { volume } = await readVolume(
     await Promise.all(one.images.map((path) => readBytes(join(root, path)))),
@@ -143,18 +143,26 @@ async function sampleOf(
   return {
     grid: volume,
     channels: volume.channels,
+    ...(volume.distance_unit === 'px' && { bits: volume.data instanceof Uint8Array ? 8 : 16 }),
     voxels: Array.from({ length: volume.channels }, (_, c) => {
       const values = volume.data.subarray(c * size, (c + 1) * size)
       let zeros = 0
-      for (let i = 0; i < size; i++) if (values[i] === 0) zeros++
-      return { zero_share: zeros / size, foreground: Float32Array.from(drawn, (i) => values[i]!) }
+      let most = 0
+      for (let i = 0; i < size; i++) {
+        if (values[i] === 0) zeros++
+        if (values[i]! > most) most = values[i]!
+      }
+      return { zero_share: zeros / size, most, foreground: Float32Array.from(drawn, (i) => values[i]!) }
     }),
   }
 }
 
+const bitsOf = ({ bits }: { bits?: 8 | 16 }) => (bits === undefined ? {} : { bits })
+
 /** @throws {UserError} also for a header that no bytes could fill: it would be planned for, and nothing then fits */
-async function headerOf(path: string): ReturnType<typeof readVolumeHeader> {
-  const header = await readVolumeHeader(await readStart(path, HEADER_BYTES))
+async function headerOf(path: string): Promise<VolumeHeader> {
+  const header = await readHeaderOf(path)
+  if (header.distance_unit === 'px') return header
   const voxels = header.channels * header.shape.reduce((product, side) => product * side, 1)
   const { size } = (await stampFile(path)) ?? { size: 0 }
   if (voxels > MOST_INFLATED * size)

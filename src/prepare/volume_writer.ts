@@ -10,6 +10,7 @@ import type { VolumeShardCase } from '../schema/shard_set.ts'
 import type { ShardReport, StagedSource } from '../schema/staging.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { seriesHeaders } from '../sources/series_headers.ts'
+import { firstFew } from '../sources/source_data.ts'
 import { makeFolder, readBytes, sha256, sha256File, stampFile, writeAtomic } from '../storage/local.ts'
 import { type Dtype, encodeSafetensors, safetensorsParts, type Tensor } from '../storage/safetensors.ts'
 import { deflateBricks } from './bricks.ts'
@@ -158,10 +159,16 @@ function checkValues(mask: Uint8Array, known: readonly number[]): void {
   if (counts.size === 0) return
   const found = [...counts].sort(([a], [b]) => a - b).map(([value, voxels]) => `${value} (${voxels} voxels)`)
   throw new ImageError(
-    `The mask holds ${found.join(', ')}; dataset.json names ${known.join(', ')}.`,
-    'add what is missing to the labels in dataset.json, or correct the mask.',
+    `The mask holds ${firstFew(found, MOST_VALUES)}, which nothing names; the labels are ${known.join(', ')}.`,
+    'add what is missing to the labels, in dataset.json where there is one and else in the task; or correct the mask.' +
+      (found.length > MOST_VALUES
+        ? ' So many are traces of smoothing, of JPEG, or of a map of probabilities.'
+        : ''),
   )
 }
+
+/** Named in a message; a smoothed mask has hundreds. */
+const MOST_VALUES = 8
 
 async function writeFiles(
   { data, dtype, shape, affine, mask, source }: MaskedVolume,

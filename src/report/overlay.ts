@@ -9,6 +9,8 @@ export interface Slice {
   prediction: ArrayLike<number>
   /** Grey values [height, width]; null draws the masks alone. */
   image: ArrayLike<number> | null
+  /** Red, green and blue of a colour image, each as `image`, which is drawn instead of it. */
+  colours?: readonly ArrayLike<number>[]
 }
 
 /** Colour pixels [height, width, 3]. */
@@ -43,12 +45,16 @@ export function overlay(slice: Slice, longest: number): Overlay {
   const columns = Array.from({ length: width }, (_, c) => ((c + 0.5) / width) * slice.width)
   const data = new Uint8Array(3 * height * width)
   const grey = slice.image && greyOf(slice.image)
+  const colours = slice.colours?.map((one) => shadeOf(one, ...rangeOf(slice.colours!)))
   const reference = enlarged(slice.reference, slice.width, rows, columns)
   const prediction = enlarged(slice.prediction, slice.width, rows, columns)
   for (let r = 0, i = 0; r < height; r++)
     for (let c = 0; c < width; c++, i++) {
       const shade = grey ? grey(slice, rows[r]! - 0.5, columns[c]! - 0.5) : BACKGROUND
       data.fill(shade, 3 * i, 3 * i + 3)
+      if (colours)
+        for (const [k, of] of colours.entries())
+          data[3 * i + k] = of(slice, rows[r]! - 0.5, columns[c]! - 0.5)
       if (!grey && reference[i] === prediction[i] && reference[i] !== 0) data.fill(BOTH, 3 * i, 3 * i + 3)
       if (!grey && reference[i] !== prediction[i])
         paint(data, i, reference[i] === 0 ? PREDICTION_COLOUR : REFERENCE_COLOUR, 0.45)
@@ -59,11 +65,23 @@ export function overlay(slice: Slice, longest: number): Overlay {
   return { data, height, width }
 }
 
+type Shade = (slice: Slice, y: number, x: number) => number
+
 /** Maps grey values to 0..255, interpolating between pixels. */
-function greyOf(image: ArrayLike<number>): (slice: Slice, y: number, x: number) => number {
+function greyOf(image: ArrayLike<number>): Shade {
   const sorted = Float64Array.from(image).filter(Number.isFinite).sort()
   const low = sorted[Math.floor(CLIPPED * (sorted.length - 1))] ?? 0
   const high = sorted[Math.ceil((1 - CLIPPED) * (sorted.length - 1))] ?? 0
+  return shadeOf(image, low, high)
+}
+
+/** The whole range that the samples of a colour image have: its colours stay as they are. */
+function rangeOf(colours: readonly ArrayLike<number>[]): [number, number] {
+  const isWide = colours.some((one) => Array.prototype.some.call(one, (value: number) => value > 255))
+  return [0, isWide ? 65535 : 255]
+}
+
+function shadeOf(image: ArrayLike<number>, low: number, high: number): Shade {
   const at = (slice: Slice, y: number, x: number) => {
     const row = Math.min(Math.max(y, 0), slice.height - 1)
     const value = image[row * slice.width + Math.min(Math.max(x, 0), slice.width - 1)]!

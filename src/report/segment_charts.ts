@@ -1,4 +1,5 @@
 import { quantile } from '../evaluate/interval.ts'
+import { unitsOf } from '../evaluate/units.ts'
 import type { SegmentEvaluation, StructureMetrics } from '../schema/evaluation_segment.ts'
 import { type Axis, linearAxis, logAxis } from './axis.ts'
 import { chart, type Series } from './chart.ts'
@@ -28,11 +29,12 @@ export function segmentChartsSection(evaluation: SegmentEvaluation): Html | null
     }),
   )
   if (shown.every(({ metrics }) => metrics.length === 0)) return null
+  const { length, volume } = unitsOf(evaluation)
   return html`<section><h2>Over cases</h2>
 <p class="soft">A dot is a case, orange where only one mask has the structure. The box holds the middle half of them, its line is the median.${
     all.length > shown.length && ` The first ${shown.length} of ${all.length} labels.`
   }</p>
-<div class="charts">${diceChart(shown)}${distanceChart(shown)}${sizeChart(shown)}</div></section>`
+<div class="charts">${diceChart(shown)}${distanceChart(shown, length)}${sizeChart(shown, volume)}</div></section>`
 }
 
 function diceChart(shown: readonly Points[]): Html {
@@ -54,7 +56,7 @@ function diceChart(shown: readonly Points[]): Html {
   })
 }
 
-function distanceChart(shown: readonly Points[]): Html | null {
+function distanceChart(shown: readonly Points[], unit: string): Html | null {
   const found = shown.map(({ label, metrics }) => ({
     label,
     metrics: metrics.filter(({ outcome }) => outcome === 'found'),
@@ -68,7 +70,7 @@ function distanceChart(shown: readonly Points[]): Html | null {
     x: labelAxis(shown),
     y: linearAxis(0, Math.max(...values)),
     xLabel: '',
-    yLabel: 'HD95 in mm',
+    yLabel: `HD95 in ${unit}`,
     series: found.flatMap(({ metrics }, l) =>
       boxAndDots(
         l,
@@ -80,7 +82,7 @@ function distanceChart(shown: readonly Points[]): Html | null {
 }
 
 /** Small structures are harder: one voxel more or less weighs more. */
-function sizeChart(shown: readonly Points[]): Html | null {
+function sizeChart(shown: readonly Points[], unit: string): Html | null {
   const present = shown.flatMap(({ metrics }) => metrics.filter(({ reference_ml }) => reference_ml > 0))
   const volumes = present.map(({ reference_ml }) => reference_ml)
   if (new Set(volumes).size < 2) return null
@@ -90,7 +92,7 @@ function sizeChart(shown: readonly Points[]): Html | null {
     title: 'Dice by size of the structure',
     x: high > 20 * low ? logAxis(low, high) : linearAxis(low, high),
     y: linearAxis(0, 1, { exact: true }),
-    xLabel: 'reference in ml',
+    xLabel: `reference in ${unit}`,
     yLabel: 'Dice',
     series: shown.slice(0, 4).map(
       ({ label, metrics }, l): Series => ({

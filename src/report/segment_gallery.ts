@@ -7,7 +7,8 @@ import { PREDICTION_COLOUR, REFERENCE_COLOUR } from './overlay.ts'
 export interface SegmentFigure extends ChosenSegmentCase {
   /** Null where the label is in neither mask. */
   per_label: Record<string, number | null>
-  plane: 'axial' | 'coronal' | 'sagittal'
+  /** `image`: a 2D image, which is shown as its file is. */
+  plane: 'axial' | 'coronal' | 'sagittal' | 'image'
   /** From 1, in the order right to left, front to back or feet to head. */
   slice: number
   numSlices: number
@@ -31,9 +32,13 @@ export function segmentGallery(figures: readonly SegmentFigure[]): Html | null {
     html`<i class="outline" style="border-color:rgb(${colour.join(',')})"></i>`
   return html`<section><h2>Outlines</h2>
 <p class="soft">Ranked by the mean Dice of their labels. ${outline(REFERENCE_COLOUR)}reference ${outline(PREDICTION_COLOUR)}prediction.
-Each is the slice in which the reference has the largest area, cut to the structures; the patient's right is on the left, in sagittal slices the front${
-    figures.some(({ hasImage }) => !hasImage) && '; without an image, what both masks have is grey'
-  }.</p>${KINDS.map(([kind, title]) => {
+${
+  figures.every(({ plane }) => plane === 'image')
+    ? 'Each is cut to the structures'
+    : "Each is the slice in which the reference has the largest area, cut to the structures; the patient's right is on the left, in sagittal slices the front"
+}${
+  figures.some(({ hasImage }) => !hasImage) && '; without an image, what both masks have is grey'
+}.</p>${KINDS.map(([kind, title]) => {
     const chosen = figures.filter((one) => one.kind === kind)
     return chosen.length > 0 && html`<h3>${title}</h3><div class="gallery thirds">${chosen.map(figure)}</div>`
   })}</section>`
@@ -47,5 +52,5 @@ function figure({ case_id, dice, per_label, plane, slice, numSlices, png_base64 
     html`<br>${shown.map(
       ([name, value], i) => html`${i > 0 && ' · '}${name} ${value === null ? 'absent' : decimal(value)}`,
     )}${labels.length > MOST_LABELS && ' · …'}`
-  }<span class="id">${case_id}, ${plane} slice ${slice} of ${numSlices}</span></figcaption></figure>`
+  }<span class="id">${case_id}${plane !== 'image' && `, ${plane} slice ${slice} of ${numSlices}`}</span></figcaption></figure>`
 }

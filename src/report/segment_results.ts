@@ -1,3 +1,4 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
 import type { SegmentEvaluation, StructureEvaluation } from '../schema/evaluation_segment.ts'
 import { intervalStrip } from './chart.ts'
@@ -29,7 +30,7 @@ export function segmentSummarySection(
     return html`<div class="tile"><div class="name">${structures.length > 1 && 'mean '}${named(key, evaluation)}</div>${
       metric.value === null
         ? html`<div class="value">–</div><div class="range">undefined: ${metric.reason}</div>`
-        : html`<div class="value">${digits(metric.value)}${key === 'hd95_mm' && ' mm'}</div><div class="range">${
+        : html`<div class="value">${digits(metric.value)}${key === 'hd95_mm' && ` ${unitsOf(evaluation).length}`}</div><div class="range">${
             metric.low === null || metric.high === null
               ? 'no interval'
               : `${digits(metric.low)}–${digits(metric.high)}, ${level}`
@@ -41,13 +42,16 @@ export function segmentSummarySection(
 }
 
 /** `surface Dice at 1 mm`. */
-function named(key: string, { surface_tolerance_mm }: SegmentEvaluation): string {
-  return key === 'surface_dice' ? `surface Dice at ${surface_tolerance_mm} mm` : metricName(key)
+function named(key: string, evaluation: SegmentEvaluation): string {
+  return key === 'surface_dice'
+    ? `surface Dice at ${evaluation.surface_tolerance_mm} ${unitsOf(evaluation).length}`
+    : metricName(key)
 }
 
 /** A row a label: the cases that count, and the means over them. */
 export function segmentLabelSection(evaluation: SegmentEvaluation): Html {
   const { per_label, metrics, surface_tolerance_mm } = evaluation
+  const { length, volume } = unitsOf(evaluation)
   const labels = Object.entries(per_label)
   const rows = labels.map(
     ([label, one]) =>
@@ -66,7 +70,7 @@ export function segmentLabelSection(evaluation: SegmentEvaluation): Html {
     )}<td></td><td></td><td></td></tr>`
   return html`<section><h2>By label</h2>
 <p class="soft">Means over the cases that have the structure in either mask. The strips run from 0 to 1.</p>
-<div class="scroll"><table class="wide"><thead><tr><th>label</th><th>cases</th><th>Dice</th><th>surface Dice<br>at ${surface_tolerance_mm} mm</th><th>HD95<br>mm</th><th>volume error<br>ml</th><th>absolute<br>ml</th><th>relative<br>%</th></tr></thead><tbody>${rows}${means}</tbody></table></div></section>`
+<div class="scroll"><table class="wide"><thead><tr><th>label</th><th>cases</th><th>Dice</th><th>surface Dice<br>at ${surface_tolerance_mm} ${length}</th><th>HD95<br>${length}</th><th>volume error<br>${volume}</th><th>absolute<br>${volume}</th><th>relative<br>%</th></tr></thead><tbody>${rows}${means}</tbody></table></div></section>`
 }
 
 function caseLines(one: StructureEvaluation): Html {
@@ -96,13 +100,14 @@ function cell(metric: Metric | undefined, digits: (value: number) => string): Ht
 }
 
 /** A row a group and label. */
-export function segmentSubgroupSection({ subgroups, per_label }: SegmentEvaluation): Html | null {
+export function segmentSubgroupSection(evaluation: SegmentEvaluation): Html | null {
+  const { subgroups, per_label } = evaluation
   if (subgroups.length === 0) return null
   const labels = Object.keys(per_label)
   const isSingle = labels.length === 1
   return html`<section><h2>Subgroups</h2>
 <p class="soft">Small groups have wide intervals: compare the intervals, not the values.</p>
-<div class="scroll"><table class="wide"><thead><tr><th>group</th>${!isSingle && html`<th>label</th>`}<th>cases</th><th>patients</th><th>Dice</th><th>surface Dice</th><th>HD95<br>mm</th></tr></thead><tbody>${subgroups.map(
+<div class="scroll"><table class="wide"><thead><tr><th>group</th>${!isSingle && html`<th>label</th>`}<th>cases</th><th>patients</th><th>Dice</th><th>surface Dice</th><th>HD95<br>${unitsOf(evaluation).length}</th></tr></thead><tbody>${subgroups.map(
     (group) =>
       labels.map((label, l) => {
         const one = group.per_label[label]!
@@ -114,16 +119,15 @@ export function segmentSubgroupSection({ subgroups, per_label }: SegmentEvaluati
 }
 
 /** How the numbers were computed, in words. */
-export function segmentMethodSection({
-  bootstrap,
-  surface_tolerance_mm,
-  split,
-  test_openings,
-}: SegmentEvaluation): Html {
+export function segmentMethodSection(evaluation: SegmentEvaluation): Html {
+  const { bootstrap, surface_tolerance_mm, split, test_openings, distance_unit } = evaluation
   const { resamples, confidence, clusters, seed } = bootstrap
   return html`<section><h2>How this was measured</h2>
-<p>Dice counts voxels. Surface Dice is the share of both surfaces' area within ${surface_tolerance_mm} mm of the other surface; HD95 is the distance
-within which 95 % of a surface's area lies, in the direction where that is more. Surfaces run between voxels and are weighted by area.</p>
+<p>Dice counts voxels. Surface Dice is the share of both surfaces' area within ${surface_tolerance_mm} ${unitsOf(evaluation).length} of the other surface; HD95 is the distance
+within which 95 % of a surface's area lies, in the direction where that is more. Surfaces run between voxels and are weighted by area.${
+    distance_unit === 'px' &&
+    ' These images are 2D and know no millimetres: all lengths are pixels, and surfaces are contours, weighted by length.'
+  }</p>
 <p>A structure in one mask only has Dice and surface Dice 0, and the image's diagonal as HD95: leaving it out never improves a mean.
 A structure in neither mask is rightly absent and counted apart. The volume error is the prediction minus the reference; signed means cancel, absolute ones do not.</p>
 <p>Intervals are ${Number((100 * confidence).toFixed(2))} % percentile intervals over ${whole(resamples)} bootstrap resamples of whole ${clusters}s (seed ${seed}).

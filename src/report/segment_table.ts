@@ -1,3 +1,4 @@
+import { unitsOf } from '../evaluate/units.ts'
 import type { Metric } from '../schema/evaluation.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import { count, decimal, threeDigits } from './format.ts'
@@ -16,10 +17,11 @@ const SHOWN = [
 export function segmentTable(evaluation: SegmentEvaluation): string {
   const { per_label, metrics, bootstrap, subgroups, surface_tolerance_mm } = evaluation
   const level = `${Number((100 * bootstrap.confidence).toFixed(2))} % interval`
-  const heads = ['Dice', `surface Dice (${surface_tolerance_mm} mm)`, 'HD95 in mm']
+  const { length, volume } = unitsOf(evaluation)
+  const heads = ['Dice', `surface Dice (${surface_tolerance_mm} ${length})`, `HD95 in ${length}`]
   const labels = Object.keys(per_label)
   const rows = [
-    ['', 'cases', 'missed', 'false', 'absent', ...heads, 'volume error in ml'],
+    ['', 'cases', 'missed', 'false', 'absent', ...heads, `volume error in ${volume}`],
     ...Object.entries(per_label).map(([label, one]) => [
       label,
       ...[one.counted, one.missed, one.falsely_present, one.correctly_absent].map(String),
@@ -77,6 +79,7 @@ export function segmentSummaryLines(
   { synthetic }: { synthetic: boolean },
 ): string[] {
   const { metrics, per_label, cases, patients, bootstrap, warnings, surface_tolerance_mm } = evaluation
+  const { length } = unitsOf(evaluation)
   const structures = Object.values(per_label)
   const mean = structures.length > 1 ? 'mean ' : ''
   const missed = structures.reduce((sum, one) => sum + one.missed, 0)
@@ -84,7 +87,7 @@ export function segmentSummaryLines(
   const of = bootstrap.clusters === 'patient' ? ` of ${count(patients, 'patient')}` : ''
   const [first, ...more] = [
     ...(synthetic ? ['synthetic data, which say nothing about patients'] : []),
-    `${mean}Dice ${short(metrics.dice_mean, decimal)}, surface Dice at ${surface_tolerance_mm} mm ${short(metrics.surface_dice_mean, decimal)}, HD95 ${short(metrics.hd95_mm_mean, threeDigits)} mm`,
+    `${mean}Dice ${short(metrics.dice_mean, decimal)}, surface Dice at ${surface_tolerance_mm} ${length} ${short(metrics.surface_dice_mean, decimal)}, HD95 ${short(metrics.hd95_mm_mean, threeDigits)} ${length}`,
     `${count(cases, 'case')}${of}, ${missed} of ${count(present, 'structure')} missed (chose the checkpoint: optimistic)`,
     ...warnings.map((warning) => `! ${warning}`),
   ]

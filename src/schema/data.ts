@@ -53,7 +53,17 @@ export const CsvSource = z.strictObject({
     .describe(
       'Column of patient ids, or a pattern on a column; null treats every image as its own patient and warns.',
     ),
-  labels: LabelColumns,
+  labels: LabelColumns.exactOptional().describe('Needed for task.kind: classify.'),
+  mask: z
+    .string()
+    .exactOptional()
+    .describe(
+      'Column of mask paths; needed for task.kind: segment, whose labels say what their values mean.',
+    ),
+  masks_dir: z
+    .string()
+    .exactOptional()
+    .describe('Folder below data.root that mask paths are relative to; images_dir unless given.'),
   attributes: z.array(z.string()).default([]).describe('Columns kept as attributes, for subgroups.'),
 })
 

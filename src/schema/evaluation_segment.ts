@@ -71,6 +71,12 @@ export const SegmentEvaluation = z.strictObject({
       .describe('Name → voxel values; a region has several, and may share them.'),
   }),
   surface_tolerance_mm: z.number(),
+  distance_unit: z
+    .literal('px')
+    .exactOptional()
+    .describe(
+      'Of 2D images without a place in a patient: what ends in _mm counts pixels, and what ends in _ml thousands of them. Absent: mm and ml.',
+    ),
   inference: MaskInference.exactOptional().describe(
     'Of a run: how its masks come about, fixed on validation.',
   ),

@@ -65,11 +65,11 @@ const VOLUME_KEYS = ['spacing_mm', 'orientation', 'intensity', 'crop', 'compress
 
 function isOfVolumes({ data, prepare, task, model }: Record<string, unknown>): boolean {
   if (isObject(prepare) && 'kind' in prepare) return prepare.kind === 'volume'
+  // A 2D image is segmented as a volume of one slice.
+  if (isObject(task) && task.kind === 'segment') return true
   const source = isObject(data) && isObject(data.source) ? data.source.kind : undefined
-  const kind = isObject(task) ? task.kind : undefined
-  if (source === 'dicom' && kind === 'segment') return true
-  if (kind === 'classify' && isObject(model) && VOLUME_MODELS.some((known) => known === model.kind))
-    return true
+  const isClassify = isObject(task) && task.kind === 'classify'
+  if (isClassify && isObject(model) && VOLUME_MODELS.some((known) => known === model.kind)) return true
   return (
     VOLUME_SOURCES.some((known) => known === source) ||
     (isObject(prepare) &&

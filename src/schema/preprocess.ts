@@ -121,6 +121,12 @@ export const VolumeSpec = z.strictObject({
   dtype: z
     .enum(['uint8', 'int16', 'float16', 'float32'])
     .describe('Stored type. int16 and uint8 map 0..1 of a window to their range.'),
+  distance_unit: z
+    .literal('px')
+    .exactOptional()
+    .describe(
+      'Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels. Absent: mm.',
+    ),
 })
 export type VolumeSpec = z.infer<typeof VolumeSpec>
 

@@ -187,6 +187,7 @@ export const Launch = z.discriminatedUnion('kind', [LocalLaunch])
 export type Launch = z.infer<typeof Launch>
 
 type Parts = {
+  data: DataConfig
   task: Task
   prepare: PrepareConfig
   augment: Augment
@@ -195,15 +196,34 @@ type Parts = {
 }
 
 /** Keys that do not go together: a value nobody reads would be believed to do something. */
-function misfits({ task, prepare, augment, model, train }: Parts): { path: string[]; message: string }[] {
+function misfits({
+  data,
+  task,
+  prepare,
+  augment,
+  model,
+  train,
+}: Parts): { path: string[]; message: string }[] {
   const found: { path: string[]; message: string }[] = []
   const add = (path: string, message: string) => found.push({ path: path.split('.'), message })
   const isVolume = prepare.kind === 'volume'
   const isVolumeModel = VOLUME_MODELS.some((kind) => 'kind' in model && kind === model.kind)
+  if (data.source.kind === 'csv') {
+    const { labels, mask, masks_dir } = data.source
+    const isSegment = task.kind === 'segment'
+    if (isSegment && mask === undefined)
+      add('data.source.mask', 'is missing: segment needs a column of masks')
+    if (isSegment && labels !== undefined)
+      add('data.source.labels', 'is for classification; what values of masks mean, task.labels says')
+    if (!isSegment && labels === undefined)
+      add('data.source.labels', 'is missing: classification needs columns of labels')
+    if (!isSegment && (mask ?? masks_dir) !== undefined)
+      add(`data.source.${mask === undefined ? 'masks_dir' : 'mask'}`, 'is for segmentation')
+  }
   if (augment.kind !== prepare.kind)
     add('augment.kind', `is ${augment.kind}, but prepare.kind is ${prepare.kind}: they must be the same`)
   if (task.kind === 'segment') {
-    if (!isVolume) add('task.kind', 'segment needs volumes: name a source such as decathlon or nnunet')
+    if (!isVolume) add('prepare.kind', 'is image, but segment takes volumes; of 2D images too: leave it out')
     if (!isVolumeModel || ('kind' in model && model.kind === 'resnet3d'))
       if (!('file' in model))
         add('model.kind', 'segment needs one of unet3d, segresnet, dynunet, or a file of your own')
@@ -251,8 +271,8 @@ export const Recipe = z
     package: PackageConfig.prefault({}),
     launch: Launch.prefault({ kind: 'local' }),
   })
-  .superRefine(({ task, prepare, augment, model, train }, context) => {
-    for (const { path, message } of misfits({ task, prepare, augment, model, train }))
+  .superRefine(({ data, task, prepare, augment, model, train }, context) => {
+    for (const { path, message } of misfits({ data, task, prepare, augment, model, train }))
       context.addIssue({ code: 'custom', path, message })
   })
 export type Recipe = z.infer<typeof Recipe>

@@ -95,7 +95,7 @@ export const InspectResult = z.strictObject({
     .strictObject({
       sampled: z.int().describe('Volumes whose header was read.'),
       channels: z.int(),
-      modalities: z.array(z.string()),
+      modalities: z.array(z.string()).nullable().describe('One a channel; null where nothing names them.'),
       orientations: z.record(z.string(), z.int()).describe('Such as RAS → volumes stored so.'),
       shape: tripleRange.describe('[z, y, x] along the axes of RAS.'),
       spacing_mm: tripleRange.describe('[z, y, x] along the axes of RAS.'),
@@ -105,6 +105,12 @@ export const InspectResult = z.strictObject({
           z.strictObject({ min: z.number(), median: z.number(), max: z.number() }).nullable(),
         )
         .describe('Structure → its volume where it is present.'),
+      distance_unit: z
+        .literal('px')
+        .exactOptional()
+        .describe(
+          'Of 2D images without a place in a patient: spacing_mm counts pixels, and volume_ml thousands of them.',
+        ),
     })
     .nullable()
     .describe('Of volumes with masks; null for images.'),
@@ -158,7 +164,9 @@ export const PredictResult = z.strictObject({
       mask_base64: z
         .string()
         .exactOptional()
-        .describe("From the server: the mask as .nii.gz, on the grid of the case's own files."),
+        .describe(
+          "From the server: the mask as .nii.gz, on the grid of the case's own files; of a 2D image as .png of its size.",
+        ),
       views_png_base64: z
         .string()
         .exactOptional()
@@ -167,6 +175,10 @@ export const PredictResult = z.strictObject({
         .record(z.string(), z.number())
         .exactOptional()
         .describe('Of a segmentation: structure → volume; its decision is whether there is any.'),
+      areas_px: z
+        .record(z.string(), z.int())
+        .exactOptional()
+        .describe('The same of a 2D image, which has no ml: structure → pixels.'),
       mask_dicom: z
         .string()
         .exactOptional()

@@ -58,11 +58,15 @@ export const GoldenVolumes = z.strictObject({
   inputs: z.array(
     z.strictObject({
       file: z.string().describe('Relative to golden/.'),
+      channel_files: z
+        .array(z.string())
+        .exactOptional()
+        .describe('Files of the further channels, where each is one.'),
       tensor_sha256: sha256.describe('Of the stored tensor [C, Z, Y, X], little-endian.'),
       probabilities: z
         .string()
         .describe('safetensors file relative to golden/, `probabilities` float32 [K, Z, Y, X].'),
-      mask: z.string().describe('NIfTI file relative to golden/, on the grid of the input.'),
+      mask: z.string().describe('NIfTI or PNG file relative to golden/, on the grid of the input.'),
     }),
   ),
 })

@@ -60,6 +60,7 @@ export const ServedVolumeModel = z.strictObject({
     spacing_mm: VolumeSpec.shape.spacing_mm.describe(
       '[z, y, x] that volumes are resampled to; null keeps their own. Masks come back on their own grid.',
     ),
+    distance_unit: VolumeSpec.shape.distance_unit,
     patch_size: SegmentPackage.shape.input.shape.patch_size.describe(
       '[z, y, x] voxels that the network sees at once; volumes may have any size.',
     ),

@@ -59,7 +59,7 @@ function ofScores({ model }: ServedScorer): Omit<ServedScoreModel, keyof About> 
 }
 
 function ofMasks({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof About> {
-  const { channels, orientation, spacing_mm } = model.preprocess
+  const { channels, orientation, spacing_mm, distance_unit } = model.preprocess
   return {
     task: 'segment',
     structures: model.task.structures.map((one, i) => ({ ...one, colour: structureColour(i) })),
@@ -70,7 +70,9 @@ function ofMasks({ model }: ServedSegmenter): Omit<ServedVolumeModel, keyof Abou
       orientation,
       spacing_mm,
       patch_size: model.input.patch_size,
-      formats: [...VOLUME_FORMATS],
+      ...(distance_unit !== undefined && { distance_unit }),
+      formats:
+        distance_unit === 'px' ? ['png', 'jpeg', 'tiff', 'webp', '.zip of these'] : [...VOLUME_FORMATS],
     },
   }
 }

@@ -3,12 +3,13 @@ import type { PredictResult } from '../schema/results.ts'
 import { HttpError } from './http_error.ts'
 
 /** Kinds of file that a mask is sent as. */
-export type MaskKind = 'nifti' | 'dicom'
+export type MaskKind = 'nifti' | 'png' | 'dicom'
 
 const KINDS: Readonly<Record<string, MaskKind>> = {
   'application/gzip': 'nifti',
   'application/x-gzip': 'nifti',
   'application/octet-stream': 'nifti',
+  'image/png': 'png',
   'application/dicom': 'dicom',
 }
 
@@ -22,7 +23,7 @@ export function acceptedMask(accept: string | undefined): MaskKind | null {
 /**
  * One mask as the body, and what JSON would say of it in headers.
  *
- * @throws {HttpError} 406 for DICOM of what was no DICOM series
+ * @throws {HttpError} 406 for DICOM of what was no DICOM series, NIfTI of a 2D image or PNG of a volume
  */
 export function sendMaskFile(
   reply: FastifyReply,
@@ -30,11 +31,17 @@ export function sendMaskFile(
   prediction: PredictResult['predictions'][number],
   digest: string,
 ): FastifyReply {
-  const { input_sha256, volumes_ml, warnings } = prediction
+  const { input_sha256, volumes_ml, areas_px, warnings } = prediction
   const [name, bytes] =
-    kind === 'nifti'
-      ? [prediction.mask, prediction.mask_base64]
-      : [prediction.mask_dicom, prediction.mask_dicom_base64]
+    kind === 'dicom'
+      ? [prediction.mask_dicom, prediction.mask_dicom_base64]
+      : [prediction.mask, prediction.mask_base64]
+  if (kind !== 'dicom' && (kind === 'png') !== (areas_px !== undefined))
+    throw new HttpError(
+      406,
+      'no_such_mask',
+      `Masks of this model are ${kind === 'png' ? 'NIfTI: ask for application/gzip' : 'PNG: ask for image/png'} or application/json.`,
+    )
   if (name === undefined || bytes === undefined)
     throw new HttpError(
       406,
@@ -46,10 +53,10 @@ export function sendMaskFile(
       'content-disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"`,
       'x-package-digest': digest,
       'x-input-sha256': input_sha256,
-      'x-volumes-ml': asciiJson(volumes_ml),
+      ...(volumes_ml ? { 'x-volumes-ml': asciiJson(volumes_ml) } : { 'x-areas-px': asciiJson(areas_px) }),
       'x-warnings': asciiJson(warnings),
     })
-    .type(kind === 'nifti' ? 'application/gzip' : 'application/dicom')
+    .type({ nifti: 'application/gzip', png: 'image/png', dicom: 'application/dicom' }[kind])
     .send(Buffer.from(bytes, 'base64'))
 }
 

@@ -114,7 +114,8 @@ function aboutVolumes({ maxFiles, maxBodyBytes }: Limits): string {
   return (
     'A model of volumes takes a NIfTI file (.nii, .nii.gz), or a zip archive of the DICOM files of a series or of the ' +
     `NIfTI files of a case's channels (…_0000.nii.gz, …_0001.nii.gz), as the body or up to ${maxFiles} as file parts ` +
-    `of a form; at most ${maxBodyBytes} bytes.`
+    `of a form; at most ${maxBodyBytes} bytes. A model that segments and whose \`input.distance_unit\` is \`px\` takes 2D ` +
+    'images instead, and gives their masks as PNG, with `Accept: image/png` as the body.'
   )
 }
 
@@ -131,13 +132,14 @@ const VIEWS = {
   name: 'views',
   in: 'query',
   schema: { type: 'boolean' },
-  description: 'Of a model that segments: also draw three slices through each mask, as PNG.',
+  description: 'Of a model that segments: also draw three slices through each mask, or the image, as PNG.',
 }
 const text = (description: string) => ({ description, schema: { type: 'string' } })
 const MASK_HEADERS = {
   'x-package-digest': text('Beside a mask as the body: `package_digest`'),
   'x-input-sha256': text('Beside a mask as the body: `input_sha256`'),
   'x-volumes-ml': text('Beside a mask as the body: `volumes_ml`, as JSON'),
+  'x-areas-px': text('Of a 2D image instead: `areas_px`, as JSON'),
   'x-warnings': text('Beside a mask as the body: `warnings`, as JSON'),
 }
 

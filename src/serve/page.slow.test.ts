@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { chromium } from 'playwright-core'
+import { encodeRaster } from '#raster'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
@@ -16,7 +17,8 @@ import {
   TINY_SPEC,
   writeTinyPackage,
 } from '../package/testing/tiny_package.ts'
-import { TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { TINY_IMAGE, TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { drawnImage } from '../sources/raster_fixture.ts'
 import { buildApp, type Served } from './app.ts'
 
 const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
@@ -39,6 +41,7 @@ describe('the page in a browser', { skip }, () => {
   let other: LoadedPackage
   let volumes: LoadedSegmenter
   let scored: LoadedPackage
+  let slices: LoadedSegmenter
   let app: Awaited<ReturnType<typeof buildApp>>
   let context: Awaited<ReturnType<typeof chromium.launchPersistentContext>>
   before(async () => {
@@ -51,11 +54,14 @@ describe('the page in a browser', { skip }, () => {
     volumes = await loadSegmenter(join(scratch, 'volumes'))
     await writeTinyPackage(join(scratch, 'scored'), { volumes: SCORED_SPEC, labels: ['bleed'] })
     scored = await loadPackage(join(scratch, 'scored'))
+    await writeTinySegmenter(join(scratch, 'slices'), TINY_IMAGE)
+    slices = await loadSegmenter(join(scratch, 'slices'))
     const models = new Map<string, Served>([
       ['tiny', loaded],
       ['other', other],
       ['volumes', volumes],
       ['scored', scored],
+      ['slices', slices],
     ])
     app = await buildApp({ models, version: '0' })
     await app.listen({ port: 0 })
@@ -68,7 +74,7 @@ describe('the page in a browser', { skip }, () => {
   after(async () => {
     await context.close()
     await app.close()
-    await Promise.all([loaded.close(), other.close(), volumes.close(), scored.close()])
+    await Promise.all([loaded, other, volumes, scored, slices].map((one) => one.close()))
     await rm(scratch, { recursive: true, force: true })
   })
 
@@ -156,6 +162,47 @@ describe('the page in a browser', { skip }, () => {
     assert.ok(text.includes(predictions[0]!.scores.bleed!.toFixed(3)), text)
     assert.match(text, predictions[0]!.decisions.bleed ? /present/ : /absent/)
     assert.equal(await page.textContent('#status'), '1 volume scored.')
+    assert.deepEqual(errors, [])
+  })
+
+  test('a 2D image shows its structures in pixels, itself with the mask, and a PNG to download', async () => {
+    const page = await context.newPage()
+    const errors: string[] = []
+    page.on('pageerror', (error) => errors.push(error.message))
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    await page.goto(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+    await page.selectOption('#model', 'slices')
+    assert.equal(await page.textContent('#files-heading'), 'Images')
+    assert.match(
+      (await page.textContent('#facts'))!,
+      /3 channels pixel for pixel, in windows of 20 × 24 pixels/,
+    )
+    const files = await Promise.all(
+      [0, 1].map(async (n) => {
+        const { name, image } = drawnImage(n, 3)
+        return {
+          name: `${name}.png`,
+          mimeType: 'image/png',
+          buffer: Buffer.from(await encodeRaster(image, 'png')),
+        }
+      }),
+    )
+    await page.setInputFiles('#files', files)
+    await page.waitForSelector('article:nth-of-type(2) table')
+    assert.equal(await page.textContent('#status'), '2 images segmented.')
+    const { voxels, mask } = await slices.segment([files[1]!.buffer])
+    const text = (await page.textContent('article'))!
+    assert.ok(text.includes('drawn_001.png') && text.includes('Area in pixels'), text)
+    assert.ok(text.includes(String(voxels.body)), text)
+    const view = page.locator('.views img').first()
+    assert.equal(await view.evaluate((image: { naturalWidth: number }) => image.naturalWidth), 300)
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.locator('a.button').first().click(),
+    ])
+    const saved = await readFile(await download.path())
+    const [, height, width] = mask.shape
+    assert.ok(saved.equals(await encodeRaster({ data: mask.data, height, width, channels: 1 }, 'png')))
     assert.deepEqual(errors, [])
   })
 })

@@ -22,7 +22,7 @@ export async function scoreVolumes(
   const preprocess = served.model.preprocess as VolumeSpec
   const { cases, failed } = isGone()
     ? { cases: [], failed: [] }
-    : await volumeUploads(uploads, preprocess.channels, zip)
+    : await volumeUploads(uploads, preprocess, zip)
   const result: PredictResult = { predictions: [], failed, package_digest: served.digest }
   for (const { name, case_id, files } of cases) {
     if (isGone()) break

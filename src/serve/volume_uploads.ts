@@ -1,5 +1,5 @@
 import type { VolumeFiles } from '../package/segment_case.ts'
-import { isVolumeFile, volumeCases } from '../package/volume_cases.ts'
+import { casesOfFiles, isCaseFile, type Takes } from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { type UnzipLimits, unzip } from './unzip.ts'
@@ -11,7 +11,7 @@ import { displayName, type Upload } from './uploads.ts'
  */
 export async function volumeUploads(
   uploads: readonly Upload[],
-  channels: number,
+  takes: Takes,
   limits: UnzipLimits,
 ): Promise<{ cases: VolumeFiles[]; failed: PredictResult['failed'] }> {
   const failed: PredictResult['failed'] = []
@@ -25,7 +25,7 @@ export async function volumeUploads(
     if (!isZip(bytes)) add(name, bytes)
     else
       try {
-        for (const one of await zippedVolumes(bytes, limits))
+        for (const one of await zippedVolumes(bytes, takes, limits))
           add(`${name.replace(/\.zip$/i, '')}/${one.name}`, one.bytes)
       } catch (cause) {
         if (!(cause instanceof UserError)) throw cause
@@ -33,7 +33,7 @@ export async function volumeUploads(
       }
   }
   const named = [...files].map(([path, start]) => ({ path, start }))
-  const cases = volumeCases(named, channels).map(({ case_id, name, files: members }, i) => ({
+  const cases = casesOfFiles(named, takes).map(({ case_id, name, files: members }, i) => ({
     case_id: displayName(case_id === '.' ? 'series' : case_id, i + 1),
     name: displayName(name === '.' ? 'series' : name, i + 1),
     files: members.map((member) => files.get(member)!),
@@ -41,12 +41,14 @@ export async function volumeUploads(
   return { cases, failed }
 }
 
-async function zippedVolumes(archive: Uint8Array, limits: UnzipLimits) {
+async function zippedVolumes(archive: Uint8Array, takes: Takes, limits: UnzipLimits) {
   const found = await unzip(archive, limits)
-  const volumes = found.filter(({ name, bytes }) => isVolumeFile({ path: name, start: bytes }))
+  const volumes = found.filter(({ name, bytes }) => isCaseFile({ path: name, start: bytes }, takes))
   if (volumes.length > 0) return volumes
   throw new UserError(
-    'The zip archive holds no volume.\n  do: zip NIfTI files (.nii, .nii.gz) or the DICOM files of a series.',
+    takes.distance_unit === 'px'
+      ? 'The zip archive holds no image.\n  do: zip PNG, JPEG, TIFF or WebP files: the model takes 2D images.'
+      : 'The zip archive holds no volume.\n  do: zip NIfTI files (.nii, .nii.gz) or the DICOM files of a series.',
   )
 }
 

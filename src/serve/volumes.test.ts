@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { zipSync } from 'fflate'
+import { encodeRaster } from '#raster'
+import { decodeImage } from '../imaging/decode_image.ts'
 import { readSegmentation } from '../imaging/dicom/seg_read.ts'
 import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
@@ -14,9 +16,10 @@ import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
 import { makePhantoms } from '../package/phantoms.ts'
 import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
-import { TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { TINY_IMAGE, TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
 import { PredictResult } from '../schema/results.ts'
 import { ServedModels, ServeError } from '../schema/serving.ts'
+import { drawnImage } from '../sources/raster_fixture.ts'
 import { type AppOptions, buildApp, type LogRecord, type Served } from './app.ts'
 
 let scratch = ''
@@ -370,3 +373,55 @@ function encrypted(archive: Uint8Array): Uint8Array {
   copy.writeUInt16LE(1, copy.indexOf('PK\u0001\u0002', 0, 'latin1') + 8)
   return copy
 }
+
+test('a model of 2D images takes uploads of them, alone or zipped, and gives PNG masks of their size', async () => {
+  await writeTinySegmenter(join(scratch, 'slices'), TINY_IMAGE)
+  const slices = await loadSegmenter(join(scratch, 'slices'), { threads: 1 })
+  try {
+    await withApp({ models: new Map([['slices', slices]]) }, async (app) => {
+      const [tall, wide] = await Promise.all(
+        (['png', 'jpeg'] as const).map((format, n) => encodeRaster(drawnImage(n, 3).image, format)),
+      )
+      const sizeOf = async (bytes: Uint8Array) => {
+        const { raster } = await decodeImage(bytes, { exif_orientation: true })
+        return [raster.height, raster.width, raster.channels]
+      }
+      const zip = zipSync({ 'tall.png': tall!, 'wide.jpg': wide!, 'notes.txt': new Uint8Array(9) })
+      const response = await app.inject(
+        await form(
+          [
+            ['both.zip', zip],
+            ['scan.nii.gz', scan],
+          ],
+          '/v1/predict?views=true',
+        ),
+      )
+      const { predictions, failed } = PredictResult.parse(response.json())
+      assert.deepEqual(
+        predictions.map(({ mask }) => mask),
+        ['tall.png', 'wide.png'],
+      )
+      assert.match(failed[0]!.reason, /is a volume \(nifti\); 2D images are expected/)
+      const masks = predictions.map((one) => Buffer.from(one.mask_base64!, 'base64'))
+      assert.deepEqual(await Promise.all(masks.map(sizeOf)), [
+        [38, 52, 1],
+        [38, 55, 1],
+      ])
+      assert.deepEqual(Object.keys(predictions[0]!.areas_px!), ['body', 'tail'])
+      assert.equal(predictions[0]!.volumes_ml, undefined)
+      assert.deepEqual(await sizeOf(Buffer.from(predictions[0]!.views_png_base64!, 'base64')), [300, 300, 3])
+
+      const alone = await app.inject(post(tall!, { 'content-type': 'image/png', accept: 'image/png' }))
+      assert.equal(alone.headers['content-type'], 'image/png')
+      assert.ok(alone.rawPayload.equals(masks[0]!), 'the same mask, as the body')
+      assert.deepEqual(JSON.parse(alone.headers['x-areas-px'] as string), predictions[0]!.areas_px)
+      const gzip = await app.inject(post(tall!, { accept: 'application/gzip' }))
+      assert.deepEqual([gzip.statusCode, ServeError.parse(gzip.json()).code], [406, 'no_such_mask'])
+      const [model] = ServedModels.parse((await app.inject('/v1/models')).json()).models
+      assert.ok(model!.task === 'segment' && model!.input.distance_unit === 'px')
+      assert.ok(model!.input.formats.includes('png') && !model!.input.formats.includes('.nii'))
+    })
+  } finally {
+    await slices.close()
+  }
+})

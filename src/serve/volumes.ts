@@ -53,7 +53,7 @@ async function segmentAll(
 ): Promise<PredictResult> {
   const { cases, failed } = isGone()
     ? { cases: [], failed: [] }
-    : await volumeUploads(uploads, served.model.preprocess.channels, zip)
+    : await volumeUploads(uploads, served.model.preprocess, zip)
   if (cases.length > 1 && wantsFile !== null)
     throw new HttpError(
       406,
@@ -72,7 +72,7 @@ async function segmentAll(
 
 async function answerOf(
   { case_id, files }: VolumeFiles,
-  { prediction, segmented, nifti }: SegmentedCase,
+  { prediction, segmented, mask, encoding }: SegmentedCase,
   served: ServedSegmenter,
   wantsViews: boolean,
 ): Promise<PredictResult['predictions'][number]> {
@@ -81,8 +81,8 @@ async function answerOf(
   return {
     ...prediction,
     warnings: [...prediction.warnings, ...(dicom?.warning ? [dicom.warning] : [])],
-    mask: `${case_id}.nii.gz`,
-    mask_base64: base64(nifti),
+    mask: `${case_id}${encoding.ending}`,
+    mask_base64: base64(mask),
     ...(dicom?.bytes && {
       mask_dicom: `${case_id}.seg.dcm`,
       mask_dicom_base64: base64(dicom.bytes),

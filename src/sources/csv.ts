@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
+import { isImageName, isVolumeName } from '../imaging/image_names.ts'
 import type { Attributes, Case, SplitPart } from '../schema/case.ts'
 import type { CsvSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
+import { type SegmentTask, type Structure, structuresOf } from '../schema/task.ts'
 import { defaultCaseIds } from './case_ids.ts'
 import { refuseVolumes } from './image_files.ts'
 import { readLabels } from './label_cells.ts'
@@ -9,7 +11,7 @@ import { partNamed } from './part_names.ts'
 import { patientPattern } from './patient_pattern.ts'
 import { count, firstFew, type SourceData, type SourceRequest } from './source_data.ts'
 import { columnIndex, readTable, type Table } from './table.ts'
-import { findTableImages, type TableImages } from './table_images.ts'
+import { findTableFiles, imageColumns, maskColumn, type TableFiles } from './table_images.ts'
 
 /**
  * A table with a row an image, or a volume. Cases keep the order of the rows.
@@ -17,17 +19,68 @@ import { findTableImages, type TableImages } from './table_images.ts'
  * A missing image file is skipped and listed; a row that repeats an image and agrees in everything is merged
  * with a warning; rows that contradict each other, or two images under one case id, are errors.
  */
-export async function readCsv(
+export async function readCsv(source: CsvSource, request: SourceRequest): Promise<SourceData> {
+  if (source.labels === undefined)
+    throw new UserError(
+      'data.source.labels is missing: nothing says which columns hold the labels.\n' +
+        '  do: write labels: { column: … } or { columns: { … } }.',
+    )
+  const table = await readTable(resolve(request.root, source.file))
+  const labels = readLabels(source.labels, table, request.task.labels)
+  return readRows(source, request, table, { names: request.task.labels, labels, masks: null })
+}
+
+/**
+ * A table with a row an image and its mask. Which structures a mask holds is known once it is read; the task names what
+ * its values mean, and no other value may occur.
+ */
+export async function readCsvMasks(
   source: CsvSource,
-  { data, task, root, isOfVolumes }: SourceRequest,
+  request: SourceRequest<SegmentTask>,
 ): Promise<SourceData> {
-  const table = await readTable(resolve(root, source.file))
+  if (source.mask === undefined)
+    throw new UserError(
+      'data.source.mask is missing: nothing says which column names the masks.\n  do: write mask: <column>.',
+    )
+  const table = await readTable(resolve(request.root, source.file))
+  const structures = structuresOf(request.task)
+  const names = structures.map(({ name }) => name)
+  const unknown = Object.fromEntries(names.map((name): [string, null] => [name, null]))
+  const masks = await findTableFiles(table, maskColumn(source, source.mask), request.root, isRasterOrVolume)
+  const read = await readRows(source, request, table, {
+    names,
+    labels: table.rows.map(() => unknown),
+    masks,
+  })
+  return { ...read, volumes: { modalities: null, maskValues: maskValuesOf(structures) } }
+}
+
+/** Value → the structures that it belongs to. */
+function maskValuesOf(structures: readonly Structure[]): Map<number, string> {
+  const values = [...new Set(structures.flatMap((one) => one.values))].sort((a, b) => a - b)
+  const nameOf = (value: number) =>
+    structures
+      .filter((one) => one.values.includes(value))
+      .map(({ name }) => name)
+      .join(', ')
+  return new Map([[0, 'background'], ...values.map((value): [number, string] => [value, nameOf(value)])])
+}
+
+async function readRows(
+  source: CsvSource,
+  { data, root, isOfVolumes }: Pick<SourceRequest, 'data' | 'root' | 'isOfVolumes'>,
+  table: Table,
+  about: { names: readonly string[]; labels: readonly Case['labels'][]; masks: TableFiles | null },
+): Promise<SourceData> {
   const warnings: string[] = []
-  const labels = readLabels(source.labels, table, task.labels)
+  const { names, labels, masks } = about
   const attributes = readAttributes(source.attributes, table)
   const parts = 'column' in data.split ? readParts(data.split.column, table, warnings) : undefined
   const cell = cellReader(source, table)
-  const { images, skipped } = await findTableImages(source, table, root, isOfVolumes)
+  const isNamed = masks !== null ? isRasterOrVolume : isOfVolumes ? isVolumeName : isImageName
+  const found = await findTableFiles(table, imageColumns(source), root, isNamed)
+  const images = found.files.map((files, i) => (masks && masks.files[i] === undefined ? undefined : files))
+  const skipped = [...found.skipped, ...(masks?.skipped ?? [])]
   if (!isOfVolumes) refuseVolumes(images.flatMap((files) => files ?? []))
   const patients = readPatients(source, table, images, warnings)
 
@@ -45,6 +98,7 @@ export async function readCsv(
         case_id: id,
         patient_id: patients[i] || id,
         images: images[i]!,
+        ...(masks && { mask: masks.files[i]![0]! }),
         labels: labels[i]!,
         attributes: attributes[i]!,
         ...(parts?.[i] ? { split: parts[i] } : {}),
@@ -53,13 +107,16 @@ export async function readCsv(
   })
   return {
     cases: mergeRepeats(rows, table.name, warnings),
-    labels: [...task.labels],
+    labels: [...names],
     warnings,
     has_given_split: parts !== undefined,
     synthetic: false,
     skipped,
   }
 }
+
+/** Masks may be drawn on either. */
+const isRasterOrVolume = (name: string) => isImageName(name) || isVolumeName(name)
 
 interface CsvRow {
   line: number
@@ -118,7 +175,7 @@ function readParts(column: string, table: Table, warnings: string[]): (SplitPart
 function readPatients(
   source: CsvSource,
   table: Table,
-  images: TableImages['images'],
+  images: TableFiles['files'],
   warnings: string[],
 ): (string | null)[] {
   if (source.patient === null) {
@@ -181,6 +238,6 @@ function mergeRepeats(rows: readonly CsvRow[], name: string, warnings: string[])
 }
 
 function differences(a: Case, b: Case): string[] {
-  const keys = ['images', 'case_id', 'patient_id', 'labels', 'attributes', 'split'] as const
+  const keys = ['images', 'mask', 'case_id', 'patient_id', 'labels', 'attributes', 'split'] as const
   return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
 }

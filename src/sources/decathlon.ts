@@ -59,7 +59,7 @@ const synthetic = (data: SourceData): SourceData => ({
 
 /** 'imagesTr/hippocampus_006.nii.gz' is hippocampus_006. */
 export const caseName = (path: string) =>
-  basename(path).replace(/\.(nii\.gz|nii|nrrd|mha|mhd|hdr|img|png)$/i, '')
+  basename(path).replace(/\.(nii\.gz|nii|nrrd|mha|mhd|hdr|img|png|jpe?g|tiff?|webp)$/i, '')
 
 /** Files beside those listed: a case that was forgotten is better said than lost. */
 async function unlisted(

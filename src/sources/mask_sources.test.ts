@@ -9,6 +9,7 @@ import { Case } from '../schema/case.ts'
 import { DataConfig } from '../schema/data.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import { labelNames, Task } from '../schema/task.ts'
+import { writeDrawnTable } from './raster_fixture.ts'
 import { readSource } from './read.ts'
 import { maskSources } from './registry.ts'
 import { writeDecathlonLayout, writeNnUNetLayout } from './volume_layout_fixture.ts'
@@ -24,10 +25,15 @@ interface Sample {
 
 const cases = ['a_1', 'a_2', 'b_1', 'c_1'].map((name) => ({ name, channels: 2 }))
 const hippocampus = { Anterior: 1, Posterior: 2 }
-/** Readers whose files are NIfTI: a mask of DICOM names the series that it was drawn on. */
+/** Readers whose files are no DICOM: a mask of that names the series that it was drawn on. */
 type Kind = Exclude<keyof typeof maskSources, 'dicom'>
 /** A small data set for every reader. A new reader is tested by being listed. */
 const samples: Record<Kind, Sample> = {
+  csv: {
+    write: (root) => writeDrawnTable(root, 4),
+    source: { file: 'cases.csv', image: 'image', mask: 'mask', patient: 'patient' },
+    labels: { ellipse: 255 },
+  },
   decathlon: {
     write: (root) => writeDecathlonLayout(root, cases),
     source: { patient: '^(\\w)_' },
@@ -64,7 +70,7 @@ for (const kind of (Object.keys(maskSources) as Kind[]).filter((one: string) => 
         assert.ok(existsSync(join(root, path)))
       }
       const images = await Promise.all(found.images.map((path) => readFile(join(root, path))))
-      assert.equal((await readVolume(images)).volume.channels, data.volumes!.modalities.length)
+      assert.equal((await readVolume(images)).volume.channels, data.volumes!.modalities?.length ?? 3)
       assert.deepEqual(
         found.labels,
         Object.fromEntries(labelNames(task).map((name) => [name, null])),
@@ -97,12 +103,16 @@ for (const kind of (Object.keys(maskSources) as Kind[]).filter((one: string) => 
   // The phantom knows whether a volume holds a lesion.
   if (kind === 'phantom_volumes') continue
   test(`${kind}: a task of labels is refused, with what to write`, async () => {
+    const what =
+      kind === 'csv'
+        ? /data\.source\.labels is missing[\s\S]*do: write labels/
+        : /reads volumes with masks[\s\S]*do: write task: \{ kind: segment/
     const root = join(base, `${kind}-refused`)
     await write(root)
     const classify = Task.parse({ kind: 'classify', labels: ['x'] })
     await assert.rejects(
       readSource(DataConfig.parse({ root: base, source: { kind, ...source } }), classify, base),
-      /reads volumes with masks[\s\S]*do: write task: \{ kind: segment/,
+      what,
     )
   })
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { DataConfig } from '../schema/data.ts'
 import { Task } from '../schema/task.ts'
+import { writeDrawnNnUNet } from './raster_fixture.ts'
 import { readSource } from './read.ts'
 import { writeNnUNetLayout } from './volume_layout_fixture.ts'
 
@@ -137,4 +138,20 @@ test('regions that dataset.json writes as lists are read by their values', async
     regions: { whole: [1, 2], core: [2] },
   })
   assert.deepEqual([...volumes!.maskValues.keys()], [0, 1, 2])
+})
+
+test('of 2D images, RGB is one file and any other number of channels a file each', async () => {
+  const roots = [join(base, 'rgb'), join(base, 'grey')] as const
+  await writeDrawnNnUNet(roots[0], 2, { rgb: true })
+  await writeDrawnNnUNet(roots[1], 2, { rgb: false, ending: '.tif' })
+  const ellipse = { labels: { ellipse: 1 } }
+  const imagesOf = async (root: string) => (await read(root, {}, ellipse)).cases.map(({ images }) => images)
+  assert.deepEqual(await imagesOf(roots[0]), [
+    ['imagesTr/drawn_000_0000.png'],
+    ['imagesTr/drawn_001_0000.png'],
+  ])
+  assert.deepEqual(await imagesOf(roots[1]), [
+    ['imagesTr/drawn_000_0000.tif', 'imagesTr/drawn_000_0001.tif'],
+    ['imagesTr/drawn_001_0000.tif', 'imagesTr/drawn_001_0001.tif'],
+  ])
 })

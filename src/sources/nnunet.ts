@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { isImageName } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import { parse } from '../schema/parse.ts'
 import type { SegmentTask } from '../schema/task.ts'
@@ -11,7 +12,7 @@ import { count, firstFew, type SourceData, type SourceOf, type SourceRequest } f
 
 /**
  * nnU-Net's raw layout (Isensee et al., Nature Methods 18, 2021): `imagesTr/<case>_0000.nii.gz`, one file a channel,
- * `labelsTr/<case>.nii.gz`, `dataset.json`. `splits_final.json`, beside it or as nnU-Net leaves it in its folder of
+ * `labelsTr/<case>.nii.gz`, `dataset.json`; with `file_ending: .png` of 2D images. `splits_final.json`, beside it or as nnU-Net leaves it in its folder of
  * preprocessed data and copied here, gives the folds.
  */
 export async function readNnUNet(
@@ -54,9 +55,11 @@ export async function readNnUNet(
   const skipped: SourceData['skipped'] = []
   const found: MaskedVolume[] = []
   for (const [id, channels] of [...channelsOf].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const paths = modalities.map((_, channel) => channels.get(channel))
-    const missing = modalities.flatMap((modality, channel) =>
-      paths[channel] === undefined ? [`${modality} (_${String(channel).padStart(4, '0')})`] : [],
+    const paths = isRgb(channels, fileEnding, modalities)
+      ? [channels.get(0)]
+      : modalities.map((_, channel) => channels.get(channel))
+    const missing = paths.flatMap((path, channel) =>
+      path === undefined ? [`${modalities[channel]} (_${String(channel).padStart(4, '0')})`] : [],
     )
     const mask = `labelsTr/${id}${fileEnding}`
     if (missing.length > 0)
@@ -86,6 +89,11 @@ export async function readNnUNet(
         reason: `There is no image imagesTr/${id}_0000${fileEnding}. Restore it, or take the case out.`,
       })
   return maskedCases(found, skipped, warnings, description, source.patient, request)
+}
+
+/** nnU-Net keeps the three channels of a colour image in one file, `_0000.png`, and of grey images a file a channel. */
+function isRgb(channels: ReadonlyMap<number, string>, fileEnding: string, modalities: readonly string[]) {
+  return isImageName(fileEnding) && modalities.length === 3 && channels.size === 1 && channels.has(0)
 }
 
 const SplitsFinal = z.array(z.object({ train: z.array(z.string()), val: z.array(z.string()) })).min(1)

@@ -1,6 +1,6 @@
 import type { Source } from '../schema/data.ts'
 import { readChestXray14 } from './chestxray14.ts'
-import { readCsv } from './csv.ts'
+import { readCsv, readCsvMasks } from './csv.ts'
 import { readDecathlon } from './decathlon.ts'
 import { readDicom } from './dicom.ts'
 import { readFolder } from './folder.ts'
@@ -21,8 +21,9 @@ export const labelSources = {
   phantom_volumes: readPhantomVolumeLabels,
 } satisfies { [K in Source['kind']]?: SourceReader<K> }
 
-/** Readers of volumes with masks. */
+/** Readers of volumes and images with masks. */
 export const maskSources = {
+  csv: readCsvMasks,
   decathlon: readDecathlon,
   nnunet: readNnUNet,
   dicom: readDicom,

@@ -15,10 +15,10 @@ export interface TableGuess {
   unsure: string[]
 }
 
-const PATIENT =
+export const PATIENT =
   /^(patient|subject|participant|person|donor)(s?(id|no|nr|number|num|code|key|name|index))?$|^(pid|mrn|ptid|subjid|empianon)$/
 const STUDY = /^study(id|instanceuid|uid|no|number)?$/
-const PART = /^(sourcesplit|split|partition|subset|part|set|fold|phase|usage)$/
+export const PART = /^(sourcesplit|split|partition|subset|part|set|fold|phase|usage)$/
 
 /**
  * The column that names images, and the folder that its paths start from; with * where they are spread over

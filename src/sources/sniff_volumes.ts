@@ -8,6 +8,7 @@ import { type DatasetDescription, readDatasetJson } from './dataset_json.ts'
 import { regionsOfBrats } from './mask_meaning.ts'
 import { readSource, type SourceData } from './read.ts'
 import type { SourceDraft } from './sniff_draft.ts'
+import { isTableName, sniffMaskTable } from './sniff_mask_table.ts'
 import { guessPatientPattern } from './sniff_patients.ts'
 import { count } from './source_data.ts'
 import { lookAtVolumes, type VolumesLook } from './volumes_look.ts'
@@ -27,16 +28,19 @@ export interface SniffedVolumes {
 }
 
 /**
- * A folder in the Decathlon's or nnU-Net's layout: told by its dataset.json beside imagesTr.
+ * A folder in the Decathlon's or nnU-Net's layout, told by its dataset.json beside imagesTr; or a table of images and
+ * masks.
  *
  * @returns null for any other folder or file
  * @throws {UserError} when it is one, and cannot be read
  */
 export async function sniffVolumes(path: string, signal?: AbortSignal): Promise<SniffedVolumes | null> {
   const root = resolve(path)
-  if (!(await stat(root).catch(() => null))?.isDirectory()) return null
-  const names = await readdir(root)
-  if (!names.includes('dataset.json') || !names.includes('imagesTr')) return null
+  const stats = await stat(root).catch(() => null)
+  if (stats === null) return null
+  const names = stats.isDirectory() ? await readdir(root) : []
+  if (!names.includes('dataset.json') || !names.includes('imagesTr'))
+    return stats.isDirectory() || isTableName(root) ? sniffMaskTable(root, signal) : null
   const description = await readDatasetJson(root, "the Decathlon's or nnU-Net's raw")
   const kind = (await isSuffixed(root, description.fileEnding)) ? 'nnunet' : 'decathlon'
   const task = taskOf(description)
@@ -61,7 +65,7 @@ export async function sniffVolumes(path: string, signal?: AbortSignal): Promise<
     data: { ...data, cases, warnings: [...data.warnings, ...warnings] },
     look,
     found: [
-      `${kind === 'nnunet' ? "nnU-Net's raw layout" : "the Decathlon's layout"}: ${count(ids.length, 'volume')} with masks, channels ${description.modalities.join(', ')}`,
+      `${kind === 'nnunet' ? "nnU-Net's raw layout" : "the Decathlon's layout"}: ${count(ids.length, look.distance_unit === 'px' ? 'image' : 'volume')} with masks, channels ${description.modalities.join(', ')}`,
       `masks hold ${[...description.maskValues].map(([value, name]) => `${value} ${name}`).join(', ')}, as dataset.json says`,
       ...(guess === null ? [] : [`${count(guess.patients, 'patient')}: ${guess.why}`]),
       ...('folds' in split && names.includes('splits_final.json')
@@ -70,7 +74,9 @@ export async function sniffVolumes(path: string, signal?: AbortSignal): Promise<
     ],
     unsure: [
       ...(guess === null
-        ? ['nothing names the patients: if one has several volumes, give data.source.patient a pattern']
+        ? [
+            `nothing names the patients: if one has several ${look.distance_unit === 'px' ? 'images' : 'volumes'}, give data.source.patient a pattern`,
+          ]
         : []),
       ...(task.regions === undefined
         ? []

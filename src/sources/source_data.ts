@@ -49,8 +49,8 @@ export interface SourceRequest<T extends Task = ClassifyTask> {
 
 /** What a data set of volumes says about its files. */
 export interface VolumeFacts {
-  /** 'MRI', 'CT', …, one a channel. */
-  modalities: string[]
+  /** 'MRI', 'CT', …, one a channel; null where nothing names them. */
+  modalities: string[] | null
   /** Values that its masks may hold, background included → their names. */
   maskValues: ReadonlyMap<number, string>
   /** Of DICOM masks: names of their structures → value; absent: by their own numbers. */

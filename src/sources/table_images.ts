@@ -1,38 +1,58 @@
 import { resolve } from 'node:path'
-import { isImageName, isVolumeName } from '../imaging/image_names.ts'
 import type { CsvSource } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { type FoundImage, findInFolders, imageFinder, imageFolders, pathBelowRoot } from './image_files.ts'
 import { count, firstFew, type SourceData } from './source_data.ts'
 import { columnIndex, type Row, type Table } from './table.ts'
 
-export interface TableImages {
-  /** Root-relative paths of each row's image, or of its channels, in row order; undefined where one is not there. */
-  images: (string[] | undefined)[]
+/** Columns of a table that name files. */
+export interface FileColumns {
+  what: 'image' | 'mask'
+  /** One, or one a channel. */
+  columns: readonly string[]
+  /** Folder below the root that paths are relative to, and the key that names it. */
+  dir: string
+  dirKey: 'images_dir' | 'masks_dir'
+}
+
+export interface TableFiles {
+  /** Root-relative paths of each row's files, one a column, in row order; undefined where one is not there. */
+  files: (string[] | undefined)[]
   skipped: SourceData['skipped']
 }
 
+export function imageColumns({ image, images_dir }: CsvSource): FileColumns {
+  return { what: 'image', columns: [image].flat(), dir: images_dir, dirKey: 'images_dir' }
+}
+
+/** @param mask the column */
+export function maskColumn({ images_dir, masks_dir }: CsvSource, mask: string): FileColumns {
+  return masks_dir === undefined
+    ? { what: 'mask', columns: [mask], dir: images_dir, dirKey: 'images_dir' }
+    : { what: 'mask', columns: [mask], dir: masks_dir, dirKey: 'masks_dir' }
+}
+
 /**
- * Finds the image of every row.
+ * Finds the files of every row.
  *
- * @throws {UserError} when a path leads out of the root, or no image at all is there
+ * @param isNamed whether a file may be meant by its name alone where a cell leaves the extension out
+ * @throws {UserError} when a path leads out of the root, or not one of the files is there
  */
-export async function findTableImages(
-  source: CsvSource,
+export async function findTableFiles(
   table: Table,
+  { what, columns, dir, dirKey }: FileColumns,
   root: string,
-  isOfVolumes = false,
-): Promise<TableImages> {
-  const columns = [source.image].flat()
-  const indices = columns.map((name) => columnIndex(table, name, 'data.source.image'))
-  const folders = await imageFolders(root, source.images_dir)
+  isNamed: (name: string) => boolean,
+): Promise<TableFiles> {
+  const indices = columns.map((name) => columnIndex(table, name, `data.source.${what}`))
+  const folders = await imageFolders(root, dir)
   if (folders.length === 0)
     throw new UserError(
-      `data.source.images_dir: no folder matches ${source.images_dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
+      `data.source.${dirKey}: no folder matches ${dir}.\n  looked below: ${root}\n  do: mend the pattern.`,
     )
-  const find = imageFinder(root, isOfVolumes ? isVolumeName : isImageName)
-  const images: TableImages['images'] = []
-  const skipped: TableImages['skipped'] = []
+  const find = imageFinder(root, isNamed)
+  const all: TableFiles['files'] = []
+  const skipped: TableFiles['skipped'] = []
   const outside: { row: Row; cell: string }[] = []
   for (const row of table.rows) {
     const files: string[] = []
@@ -45,7 +65,9 @@ export async function findTableImages(
       }
       const found: FoundImage =
         cell === ''
-          ? { missing: `The image column is empty on line ${row.line}. Name the file, or take the row out.` }
+          ? {
+              missing: `The ${what} column is empty on line ${row.line}. Name the file, or take the row out.`,
+            }
           : await findInFolders(find, paths as string[])
       if ('missing' in found) {
         skipped.push({ file: paths[0] || `${table.name}:${row.line}`, reason: found.missing })
@@ -53,20 +75,20 @@ export async function findTableImages(
       }
       files.push(found.path)
     }
-    images.push(files.length === indices.length ? files : undefined)
+    all.push(files.length === indices.length ? files : undefined)
   }
   if (outside.length > 0)
     throw new UserError(
-      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? 'names an image' : 'name images'} outside of data.root, which is refused.\n` +
+      `${count(outside.length, 'row')} of ${table.name} ${outside.length === 1 ? `names ${what === 'mask' ? 'a mask' : 'an image'}` : `name ${what}s`} outside of data.root, which is refused.\n` +
         `  ${firstFew(outside.map(({ row, cell }) => `line ${row.line}: ${cell}`))}\n  data.root: ${root}\n` +
-        '  do: set data.root to the folder that holds all images, and write paths relative to it (or to images_dir).',
+        `  do: set data.root to the folder that holds all ${what}s, and write paths relative to it (or to ${dirKey}).`,
     )
   if (table.rows.length > 0 && skipped.length === table.rows.length) {
     const examples = skipped.map(({ file }) => file)
     throw new UserError(
-      `None of the ${table.rows.length} images that ${table.name} names in column "${columns.join('", "')}" is there, e.g. ${firstFew(examples, 3)}.\n` +
-        `  looked below: ${resolve(root, source.images_dir)}\n  do: set data.root or data.source.images_dir to the folder that the paths are relative to.`,
+      `None of the ${table.rows.length} ${what}s that ${table.name} names in column "${columns.join('", "')}" is there, e.g. ${firstFew(examples, 3)}.\n` +
+        `  looked below: ${resolve(root, dir)}\n  do: set data.root or data.source.${dirKey} to the folder that the paths are relative to.`,
     )
   }
-  return { images, skipped }
+  return { files: all, skipped }
 }

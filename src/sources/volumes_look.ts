@@ -2,15 +2,16 @@ import { join } from 'node:path'
 import { determinant, voxelSizes } from '../imaging/geometry/affine.ts'
 import { axcodes, orientedGrid } from '../imaging/geometry/orientation.ts'
 import { checkMaskGrid } from '../imaging/mask_grid.ts'
-import { readVolumeHeader } from '../imaging/read_volume.ts'
+import type { VolumeHeader } from '../imaging/read_volume.ts'
 import type { Triple } from '../imaging/volume.ts'
 import type { Case } from '../schema/case.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Structure } from '../schema/task.ts'
-import { readStart, stampFile } from '../storage/local.ts'
+import { stampFile } from '../storage/local.ts'
 import { readCaseMask } from './case_mask.ts'
 import { seriesGrid } from './series_headers.ts'
 import { count, firstFew, type VolumeFacts } from './source_data.ts'
+import { readHeaderOf } from './volume_header.ts'
 
 /** Lowest, middle and highest along each axis, after turning to RAS: [z, y, x]. */
 export interface TripleRange {
@@ -24,19 +25,20 @@ export interface VolumesLook {
   /** Volumes whose header was read. */
   sampled: number
   channels: number
-  modalities: string[]
+  /** One a channel; null where nothing names them. */
+  modalities: string[] | null
   /** 'RAS' → volumes stored so. */
   orientations: Record<string, number>
   shape: TripleRange
   spacing_mm: TripleRange
   /** Structure → its volume in the cases that have it, of the masks that were read; null where none has. */
   volume_ml: Record<string, { min: number; median: number; max: number } | null>
+  /** Of 2D images without a place in a patient: lengths are pixels, and thousands of them stand for ml. */
+  distance_unit?: 'px'
 }
 
 /** Masks are read up to so many bytes as stored: seconds, not hours. */
 const MOST_MASK_BYTES = 300e6
-/** Enough of a compressed volume for any header. */
-const HEADER_BYTES = 4096
 
 /**
  * Reads the header of every volume and, of structures, as far as they are small together, every mask. A structure that no mask told of
@@ -53,7 +55,7 @@ export async function lookAtVolumes(
   facts: VolumeFacts | undefined,
   signal?: AbortSignal,
 ): Promise<{ look: VolumesLook | null; cases: Case[]; warnings: string[] }> {
-  const { modalities = [], maskValues = new Map(), maskNames } = facts ?? {}
+  const { modalities = null, maskValues = new Map(), maskNames } = facts ?? {}
   const seen: Seen[] = []
   const failures: string[] = []
   const alarms: string[] = []
@@ -81,7 +83,7 @@ export async function lookAtVolumes(
       const counts = countValues(mask.data)
       const unknown = [...counts.keys()].filter((value) => !maskValues.has(value))
       if (unknown.length > 0)
-        alarms.push(`${one.case_id}: the mask holds ${unknown.join(', ')}, which dataset.json does not name`)
+        alarms.push(`${one.case_id}: the mask holds ${unknown.join(', ')}, which nothing names`)
       const voxel = Math.abs(determinant(mask.affine)) / 1000
       const labels: Case['labels'] = {}
       for (const { name, values } of structures) {
@@ -104,7 +106,7 @@ export async function lookAtVolumes(
   ]
   if (seen.length === 0) return { look: null, cases: labelled, warnings }
   const channels = Math.max(...seen.map((one) => one.channels))
-  if (facts !== undefined && seen.some((one) => one.channels !== modalities.length))
+  if (modalities !== null && seen.some((one) => one.channels !== modalities.length))
     warnings.push(
       `dataset.json names the channels ${modalities.join(', ')}; the volumes have ${[...new Set(seen.map((one) => one.channels))].join(', ')} of them.`,
     )
@@ -118,18 +120,18 @@ export async function lookAtVolumes(
       seen.map((one) => voxelSizes(orientedGrid(one, 'RAS').affine).map(rounded) as unknown as Triple),
     ),
     volume_ml: Object.fromEntries([...millilitres].map(([name, values]) => [name, span(values)])),
+    ...(seen.every((one) => one.distance_unit === 'px') && { distance_unit: 'px' }),
   }
   return { look, cases: labelled, warnings }
 }
 
-type Seen = Awaited<ReturnType<typeof readVolumeHeader>>
+type Seen = VolumeHeader
 
 async function headerOf({ images }: Case, root: string): Promise<Seen> {
   const series = await seriesGrid(images.map((path) => join(root, path)))
   if (series !== null) return { ...series, channels: 1 }
   const headers = []
-  for (const path of images)
-    headers.push(await readVolumeHeader(await readStart(join(root, path), HEADER_BYTES)))
+  for (const path of images) headers.push(await readHeaderOf(join(root, path)))
   return { ...headers[0]!, channels: headers.reduce((sum, { channels }) => sum + channels, 0) }
 }
 

@@ -5,6 +5,7 @@ import { reorient } from '../imaging/geometry/orientation.ts'
 import { preprocess } from '../imaging/preprocess.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
+import type { Volume } from '../imaging/volume.ts'
 import { type Overlay, overlay } from '../report/overlay.ts'
 import type { Case } from '../schema/case.ts'
 import { UserError } from '../schema/errors.ts'
@@ -13,7 +14,7 @@ import type { InspectResult } from '../schema/results.ts'
 import type { Structure } from '../schema/task.ts'
 import { maskNames, readCaseMask } from '../sources/case_mask.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
-import { largestSlice, middleSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
+import { coloursOf, largestSlice, middleSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
 const COLUMNS = 8
 const SIDE = 128
@@ -107,8 +108,10 @@ export function volumeTiles(root: string, structures: readonly Structure[]): Til
       const paths = one.images.map((path) => join(root, path))
       const { volume } = await readVolume(await Promise.all(paths.map(readBytes)))
       if (one.mask === undefined) return squared(middleSlice(volume, SIDE))
-      const image = reorient(volume, 'LPS')
-      const mask = reorient(await readCaseMask(paths, join(root, one.mask), maskNames(structures)), 'LPS')
+      const isFlat = volume.distance_unit === 'px'
+      const turned = (of: Volume) => (isFlat ? of : reorient(of, 'LPS'))
+      const image = turned(volume)
+      const mask = turned(await readCaseMask(paths, join(root, one.mask), maskNames(structures)))
       const axis = sliceAxis(image.shape, voxelSizes(image.affine))
       const values = label === null ? null : structureOf.get(label)!
       const index = largestSlice([mask], axis, (value) => values?.has(value) ?? true)
@@ -119,6 +122,7 @@ export function volumeTiles(root: string, structures: readonly Structure[]): Til
           reference: outline,
           prediction: new Uint8Array(outline.length),
           image: sliceOf(image, axis, index),
+          ...(image.channels === 3 && isFlat && { colours: coloursOf(image) }),
         },
         SIDE,
       )

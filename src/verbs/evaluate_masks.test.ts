@@ -4,10 +4,13 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
+import { encodeRaster } from '#raster'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import type { Volume, Voxels } from '../imaging/volume.ts'
+import { segmentTable } from '../report/segment_table.ts'
 import { SegmentEvaluation } from '../schema/evaluation_segment.ts'
+import { drawnImage } from '../sources/raster_fixture.ts'
 import { type EvaluateMasksOptions, evaluateMasks, type MaskFolders } from './evaluate_masks.ts'
 import { quietIo } from './io.ts'
 
@@ -220,4 +223,43 @@ test('real references moved by one voxel: HD95 is 1 mm, and all of the surface i
       assert.ok(metrics.dice! > 0.7 && metrics.dice! < 0.95)
       assert.deepEqual([metrics.hd95_mm, metrics.surface_dice, metrics.volume_error_ml], [1, 1, 0])
     }
+})
+
+test('masks of 2D images, PNG or TIFF, are measured in pixels, and every place that tells a length says so', async () => {
+  for (const folder of ['predicted', 'labels', 'images']) await mkdir(join(dir, folder))
+  for (const n of [0, 1, 2]) {
+    const { name, image, mask } = drawnImage(n, 3)
+    const shifted = { ...mask, data: mask.data.map((_, i) => (i % mask.width < 2 ? 0 : mask.data[i - 2]!)) }
+    await writeFile(join(dir, `labels/${name}.png`), await encodeRaster(mask, 'png'))
+    await writeFile(join(dir, `predicted/${name}.tif`), await encodeRaster(shifted, 'tiff'))
+    await writeFile(join(dir, `images/${name}_0000.png`), await encodeRaster(image, 'png'))
+  }
+  const out = join(dir, 'out')
+  const evaluation = await evaluateFolders(
+    { names: { ellipse: [255] }, images: join(dir, 'images') },
+    { out },
+  )
+  assert.deepEqual(SegmentEvaluation.parse(evaluation), evaluation)
+  assert.equal(evaluation.distance_unit, 'px')
+  for (const { per_label } of evaluation.per_case) {
+    const { hd95_mm, reference_ml, volume_error_ml } = per_label.ellipse!
+    assert.equal(hd95_mm, 2, 'moved by two pixels')
+    assert.ok(Number.isInteger(Math.round(reference_ml * 1e6) / 1e3), 'thousands of whole pixels')
+    assert.equal(volume_error_ml, 0)
+  }
+  const report = await readFile(join(out, 'report.html'), 'utf8')
+  assert.match(report, /surface Dice at 1 px/)
+  assert.match(report, /know no millimetres: all lengths are pixels/)
+  assert.doesNotMatch(report, /\d mm|HD95<br>mm|\d ml|axial/)
+  assert.match(segmentTable(evaluation), /surface Dice \(1 px\) +HD95 in px +volume error in 1,000 px/)
+
+  await writeFile(join(dir, 'predicted/drawn_001.tif'), await encodeRaster(drawnImage(2, 3).mask, 'tiff'))
+  await assert.rejects(evaluateFolders(), /The prediction has 1 × 38 × 58 voxels, the reference 1 × 38 × 55/)
+})
+
+test('a volume among images is refused: their lengths are of two kinds', async () => {
+  await writePairs(['a', box(1, 2), box(1, 2)])
+  for (const folder of ['predicted', 'labels'])
+    await writeFile(join(dir, folder, 'b.png'), await encodeRaster(drawnImage(0, 1, 1).mask, 'png'))
+  await assert.rejects(evaluateFolders(), /2D image among volumes/)
 })

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { evaluateSegments, type SegmentCase } from '../evaluate/evaluate_segments.ts'
 import { ABSENT, type MeasuredMasks, measureMasks } from '../evaluate/measure_masks.ts'
+import { unitOf } from '../imaging/preprocess_volume.ts'
+import type { Volume } from '../imaging/volume.ts'
 import { renderSegmentReport } from '../report/segment_report.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import { SegmentEvaluation } from '../schema/evaluation_segment.ts'
@@ -63,7 +65,7 @@ export async function evaluateMasks(
         )
   const subgroups = options.subgroups ?? config.subgroups
   requireAttributes(subgroups, table, folders.cases)
-  const measured = await measureAll(files, folders.names ?? null, config.surface_tolerance_mm, io)
+  const { measured, unit } = await measureAll(files, folders.names ?? null, config.surface_tolerance_mm, io)
   const { labels, warnings } = labelsOf(measured, folders.names)
   if (!table?.hasPatients) warnings.unshift(patientWarning(folders.cases))
   const cases = [...measured].map(
@@ -76,6 +78,7 @@ export async function evaluateMasks(
   const evaluation = evaluateSegments(cases, {
     labels,
     surface_tolerance_mm: config.surface_tolerance_mm,
+    ...unit,
     source: tableName(folders.predictions),
     split: options.split,
     bootstrap: config.bootstrap,
@@ -116,8 +119,9 @@ async function measureAll(
   labels: MaskFolders['names'] | null,
   tolerance_mm: number,
   io: Io,
-): Promise<Map<string, MeasuredMasks>> {
+): Promise<{ measured: Map<string, MeasuredMasks>; unit: Pick<Volume, 'distance_unit'> }> {
   const measured = new Map<string, MeasuredMasks>()
+  let unit: Pick<Volume, 'distance_unit'> | null = null
   const mistakes: string[] = []
   const read = (i: number) => settled(readMaskVolumes(files[i]!))
   let next: Promise<Settled<MaskVolumes>> | null = null
@@ -128,6 +132,9 @@ async function measureAll(
     try {
       if ('mistake' in found) throw found.mistake
       const pair = maskPairOf(found.value)
+      unit ??= unitOf(found.value.reference)
+      if (unit.distance_unit !== found.value.reference.distance_unit)
+        throw new UserError('It is a 2D image among volumes, or the other way round: evaluate them apart.')
       measured.set(case_id, measureMasks(pair, labels ?? null, tolerance_mm))
     } catch (cause) {
       if (!(cause instanceof UserError)) throw cause
@@ -135,7 +142,7 @@ async function measureAll(
     }
     io.progress?.(`measured ${i + 1} of ${count(files.length, 'case')}`)
   }
-  if (mistakes.length === 0) return measured
+  if (mistakes.length === 0) return { measured, unit: unit ?? {} }
   const more = mistakes.length - MOST_MISTAKES
   throw new UserError(
     `${count(mistakes.length, 'case')} of ${files.length} cannot be measured:\n  ` +

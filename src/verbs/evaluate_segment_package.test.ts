@@ -3,13 +3,15 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { encodeRaster } from '#raster'
 import { reorient } from '../imaging/geometry/orientation.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
 import { loadSegmenter } from '../package/load_segmenter.ts'
-import { TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { TINY_IMAGE, TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
+import { writeDrawnTable } from '../sources/raster_fixture.ts'
 import { evaluate, planEvaluation } from './evaluate.ts'
 import { quietIo } from './io.ts'
 import { loadRecipe } from './load_recipe.ts'
@@ -132,4 +134,40 @@ test('--dry-run says what it would do and writes nothing', async () => {
     'segment all cases of other with the package tiny-volume',
     'print the result and write nothing',
   ])
+})
+
+test('a package of 2D images is measured in pixels against PNG masks of another value', async () => {
+  const images = join(scratch, 'pkg-images')
+  await writeTinySegmenter(images, TINY_IMAGE)
+  const loaded = await loadSegmenter(images, { threads: 1 })
+  const root = join(scratch, 'drawn')
+  await writeDrawnTable(root, 2)
+  for (const name of ['drawn_000', 'drawn_001']) {
+    const { mask } = await loaded.segment([await readFile(join(root, `images/${name}.png`))])
+    const [, height, width] = mask.shape
+    const data = mask.data.map((value) => (value === 2 ? 255 : 0))
+    await writeFile(
+      join(root, `masks/${name}.png`),
+      await encodeRaster({ data, height, width, channels: 1 }, 'png'),
+    )
+  }
+  await loaded.close()
+  const path = join(scratch, 'drawn.yaml')
+  await writeFile(
+    path,
+    `name: drawn\ndata: { root: ${root}, source: { kind: csv, file: cases.csv, image: image, mask: mask } }\n` +
+      'task: { kind: segment, labels: { body: 255 } }\n',
+  )
+  const out = join(scratch, 'out-images')
+  const evaluation = (await evaluate(
+    { package: images, data: await loadRecipe(path) },
+    { split: 'all', out },
+    quietIo(),
+  )) as SegmentEvaluation
+  assert.equal(evaluation.distance_unit, 'px')
+  assert.deepEqual(
+    evaluation.per_case.map((one) => one.per_label.body!.dice),
+    [1, 1],
+  )
+  assert.match(await readFile(join(out, 'report.html'), 'utf8'), /outlines of case images\/drawn_00/)
 })

@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { evaluateSegments, type SegmentCase } from '../evaluate/evaluate_segments.ts'
 import { measureMasks } from '../evaluate/measure_masks.ts'
 import { maskOnGrid } from '../imaging/mask_grid.ts'
-import { writeNifti } from '../imaging/nifti/write.ts'
+import { unitOf } from '../imaging/preprocess_volume.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
+import { maskEncoding } from '../package/mask_encoding.ts'
 import { privateFolder } from '../prepare/place.ts'
 import { renderSegmentReport } from '../report/segment_report.ts'
 import type { Case } from '../schema/case.ts'
@@ -73,6 +74,7 @@ export async function evaluateSegmentPackage(
         ...evaluateSegments(measured, {
           labels: shared.labels,
           surface_tolerance_mm: config.surface_tolerance_mm,
+          ...unitOf(model.preprocess),
           source: `package ${model.name} ${digest.slice(0, 12)} on ${recipe.name}`,
           split: options.split,
           bootstrap: config.bootstrap,
@@ -148,10 +150,11 @@ async function measureAll(
         maskNames,
       })
       const { per_label } = measureMasks(maskPairOf({ prediction, reference }), shared.labels, tolerance_mm)
-      const name = maskFileName(case_id, names)
+      const { encode, ending } = maskEncoding(loaded.model.preprocess)
+      const name = maskFileName(case_id, names, ending)
       const files = { prediction: join(folder, `p-${name}`), reference: join(folder, `r-${name}`) }
-      await writeAtomic(files.prediction, await writeNifti(prediction, { gzip: true }))
-      await writeAtomic(files.reference, await writeNifti(reference, { gzip: true }))
+      await writeAtomic(files.prediction, await encode(prediction))
+      await writeAtomic(files.reference, await encode(reference))
       found.masks.set(case_id, files)
       found.measured.push({ case_id, patient_id, attributes, per_label })
       if (isUnlisted) found.numUnlisted++

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { evaluateSegments, type SegmentCase } from '../evaluate/evaluate_segments.ts'
 import { measureMasks } from '../evaluate/measure_masks.ts'
-import { writeNifti } from '../imaging/nifti/write.ts'
+import { unitOf } from '../imaging/preprocess_volume.ts'
 import { labelVolume } from '../package/label_volume.ts'
+import { maskEncoding } from '../package/mask_encoding.ts'
 import { renderSegmentReport } from '../report/segment_report.ts'
 import { settleEvents } from '../runs/events.ts'
 import { RUN_FILES } from '../runs/folder.ts'
@@ -74,6 +75,7 @@ export async function evaluateSegmentRun(
       ...evaluateSegments(measured, {
         labels: Object.fromEntries(run.config.task.structures.map(({ name, values }) => [name, values])),
         surface_tolerance_mm: config.surface_tolerance_mm,
+        ...unitOf(cases[0]?.source ?? {}),
         source: run.id,
         split: part,
         bootstrap: config.bootstrap,
@@ -134,8 +136,9 @@ async function measureAll(
     io.signal.throwIfAborted()
     const { case_id, patient_id, attributes } = one
     const prediction = await masks(one)
-    const bytes = await writeNifti(prediction, { gzip: true })
-    const mask = join(part, maskFileName(case_id, names))
+    const { encode, ending } = maskEncoding(one.source)
+    const bytes = await encode(prediction)
+    const mask = join(part, maskFileName(case_id, names, ending))
     await writeAtomic(join(folder, mask), bytes)
     lines.push({ case_id, patient_id, mask, mask_sha256: sha256(bytes), attributes })
     const reference = await one.reference()

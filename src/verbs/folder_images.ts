@@ -1,11 +1,12 @@
 import { join } from 'node:path'
-import { readNifti } from '../imaging/nifti/read.ts'
+import { IMAGE_EXTENSIONS } from '../imaging/image_names.ts'
+import { readVolume } from '../imaging/read_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { UserError } from '../schema/errors.ts'
 import { listFolder, readBytes } from '../storage/local.ts'
 
 /** What a case's image may be called besides its id: nnU-Net numbers the channels, and the first is shown. */
-const ENDINGS = ['.nii.gz', '.nii', '_0000.nii.gz', '_0000.nii']
+const ENDINGS = ['.nii.gz', '.nii', ...IMAGE_EXTENSIONS].flatMap((ending) => [ending, `_0000${ending}`])
 
 /**
  * A reader of the images of a folder by case id; null where a case has none.
@@ -20,6 +21,8 @@ export async function folderImages(dir: string): Promise<(case_id: string) => Pr
     )
   return async (case_id) => {
     const ending = ENDINGS.find((one) => names.has(case_id + one))
-    return ending === undefined ? null : readNifti(await readBytes(join(dir, case_id + ending)))
+    return ending === undefined
+      ? null
+      : (await readVolume([await readBytes(join(dir, case_id + ending))])).volume
   }
 }

@@ -161,7 +161,13 @@ const PHANTOMS: Record<string, { shows: string; recipe: typeof phantomRecipe }> 
 }
 
 /** As in the draft's comments: every volume's header was read. */
-function describeGrids({ shape, spacing_mm, orientations }: SniffedVolumes['look']): string {
+function describeGrids(look: SniffedVolumes['look']): string {
+  const { shape, spacing_mm, orientations } = look
+  if (look.distance_unit === 'px') {
+    const span = (k: 1 | 2) => [...new Set([shape.min[k], shape.max[k]])].join(' to ')
+    const channels = `${look.channels} ${look.channels === 1 ? 'channel' : 'channels'}`
+    return `2D images of ${span(1)} rows by ${span(2)} columns, ${channels}`
+  }
   const triple = (values: readonly number[]) => values.map((n) => Number(n.toPrecision(4))).join(' × ')
   const stored = Object.entries(orientations).map(([codes, n]) => `${codes} (${n})`)
   return `NIfTI of ${triple(shape.median)} voxels of ${triple(spacing_mm.median)} mm in the median (z × y × x of RAS), stored as ${stored.join(', ')}`

@@ -6,14 +6,14 @@ import { listFolder } from '../storage/local.ts'
 
 /** Files of one case, with the same name in their folders. */
 export interface MaskFiles {
-  /** The name without .nii or .nii.gz. */
+  /** The name without .nii, .nii.gz, .png or .tif. */
   case_id: string
   prediction: string
   reference: string
 }
 
 /**
- * Pairs the masks of two folders by name; `.nii` and `.nii.gz` are the same name. Files of other kinds (nnU-Net writes
+ * Pairs the masks of two folders by name; `.nii`, `.nii.gz`, `.png` and `.tif` are the same name. Files of other kinds (nnU-Net writes
  * some beside its masks) and hidden ones are passed over. Every mask must have its counterpart: predictions that are
  * not there would drop out of the means, which could only get better by it.
  *
@@ -54,14 +54,14 @@ export async function isFolder(path: string): Promise<boolean> {
   )
 }
 
-const NIFTI = /\.nii(\.gz)?$/i
+const MASK = /\.(nii(\.gz)?|png|tiff?)$/i
 
-/** Case id → path of its NIfTI file. */
+/** Case id → path of its file. */
 async function masksIn(dir: string): Promise<Map<string, string>> {
   const names = await listFolder(dir)
   const found = new Map<string, string>()
-  for (const name of names.filter((name) => NIFTI.test(name) && !name.startsWith('.')).sort()) {
-    const case_id = name.replace(NIFTI, '')
+  for (const name of names.filter((name) => MASK.test(name) && !name.startsWith('.')).sort()) {
+    const case_id = name.replace(MASK, '')
     const other = found.get(case_id)
     if (other !== undefined)
       throw new UserError(
@@ -71,8 +71,8 @@ async function masksIn(dir: string): Promise<Map<string, string>> {
   }
   if (found.size === 0)
     throw new UserError(
-      `There is no mask here: ${names.length === 0 ? 'the folder is empty or does not exist' : `none of ${count(names.length, 'file')} ends in .nii or .nii.gz`}.\n  in: ${dir}\n` +
-        '  do: name a folder of NIfTI masks, one a case.',
+      `There is no mask here: ${names.length === 0 ? 'the folder is empty or does not exist' : `none of ${count(names.length, 'file')} ends in .nii, .nii.gz, .png or .tif`}.\n  in: ${dir}\n` +
+        '  do: name a folder of masks in NIfTI, or of 2D images in PNG or TIFF, one a case.',
     )
   return found
 }

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
-import { readNifti } from '../imaging/nifti/read.ts'
+import { readMask } from '../imaging/read_mask.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
 import type { CertifiedCase } from '../package/certify_segment.ts'
 import { goldenVolumes } from '../package/golden_volume.ts'
@@ -156,7 +156,7 @@ async function casesOf(
       probabilities: i === 0 ? probabilities : null,
       mask:
         hasMasks && mask !== null
-          ? ((await readNifti(await readBytes(join(run.dir, RUN_FILES.predictions, mask))))
+          ? ((await readMask(await readBytes(join(run.dir, RUN_FILES.predictions, mask)), null)).volume
               .data as Uint8Array)
           : null,
     })

@@ -7,6 +7,7 @@ import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { isSegmentPackage, readAnyManifest } from '../package/read.ts'
 import { findPackage } from '../runs/find.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
+import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { GARBLED, isGarbled, walkFolder } from '../sources/folder_walk.ts'
 import { csvText } from '../storage/csv.ts'
@@ -39,8 +40,8 @@ export async function predict(
   const dir = await findPackage(packageDir)
   const { model: manifest } = await readAnyManifest(dir)
   if (isSegmentPackage(manifest)) return predictMasks(dir, paths, options, io)
-  const { kind, channels } = manifest.preprocess
-  const files = kind === 'image' ? await findImages(paths) : await findVolumes(paths, channels)
+  const { preprocess } = manifest
+  const files = preprocess.kind === 'image' ? await findImages(paths) : await findVolumes(paths, preprocess)
   const loaded = await loadPackage(dir, options)
   try {
     for (const warning of loaded.warnings) io.log(`warning: ${warning}`)
@@ -51,7 +52,7 @@ export async function predict(
       if ('reason' in one) result.failed.push(one)
       else result.predictions.push(one)
       const done = result.predictions.length + result.failed.length
-      if (done % 500 === 0) io.log(`${done} of ${files.length} ${kind}s`)
+      if (done % 500 === 0) io.log(`${done} of ${files.length} ${preprocess.kind}s`)
     }
     if (io.signal.aborted)
       throw new StoppedError('Stopped; nothing was written. The same command starts over.')
@@ -118,9 +119,9 @@ export async function findImages(paths: readonly string[]): Promise<InputCase[]>
 }
 
 /** The cases that paths name, as `predictVolumes` finds them. */
-async function findVolumes(paths: readonly string[], channels: number): Promise<InputCase[]> {
+async function findVolumes(paths: readonly string[], takes: VolumeSpec): Promise<InputCase[]> {
   const { volumeInputs } = await import('./volume_inputs.ts')
-  return (await volumeInputs(paths, channels)).map(({ name, case_id, files }) => ({
+  return (await volumeInputs(paths, takes)).map(({ name, case_id, files }) => ({
     name,
     case_id,
     async read() {

@@ -4,12 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parse } from 'csv-parse/sync'
+import { encodeRaster } from '#raster'
+import { decodeImage } from '../imaging/decode_image.ts'
 import { readSegmentation } from '../imaging/dicom/seg_read.ts'
 import { obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { readVolume } from '../imaging/read_volume.ts'
-import { writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { goldenVolumes } from '../package/golden_volume.ts'
+import { TINY_IMAGE, TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
+import { drawnImage } from '../sources/raster_fixture.ts'
 import { quietIo } from './io.ts'
 import { predict } from './predict.ts'
 
@@ -76,4 +80,36 @@ test('instances that make no volume are listed as failed, with the reason', asyn
   assert.deepEqual(predictions, [])
   assert.equal(failed[0]!.file, dir)
   assert.match(failed[0]!.reason, /Slices are missing/)
+})
+
+test('a package of 2D images writes grey PNG masks of the size of each image, and counts pixels', async () => {
+  const images = join(scratch, 'pkg-images')
+  await writeTinySegmenter(images, TINY_IMAGE)
+  const dir = join(scratch, 'pictures')
+  await mkdir(join(dir, 'b'), { recursive: true })
+  const [one, two] = [drawnImage(0, 3), drawnImage(2, 3)]
+  await writeFile(join(dir, 'one.png'), await encodeRaster(one.image, 'png'))
+  await writeFile(join(dir, 'b/turned.jpg'), await encodeRaster(two.image, 'jpeg', { orientation: 6 }))
+  await writeFile(join(dir, 'grey.png'), await encodeRaster(drawnImage(0, 1).image, 'png'))
+  const nifti = join(scratch, 'volume.nii.gz')
+  await writeFile(nifti, (await goldenVolumes(TINY_VOLUME_SPEC, [16, 20, 12]))[0]!.bytes)
+  const out = join(scratch, 'out-images')
+  const { predictions, failed } = await predict(images, [dir, nifti], { out }, quietIo())
+  assert.deepEqual(
+    failed.map(({ reason }) => reason.split(';')[0]),
+    ['The image has 1 channel', 'The file is a volume (nifti)'],
+  )
+  const sizes = { one: [38, 52], turned: [58, 38] }
+  assert.deepEqual(predictions.map((found) => found.case_id).sort(), Object.keys(sizes))
+  for (const { case_id, mask, areas_px, volumes_ml, decisions } of predictions) {
+    assert.equal(mask, join(out, `${case_id}.png`))
+    const { raster } = await decodeImage(await readFile(mask!), { exif_orientation: true })
+    assert.deepEqual([raster.height, raster.width, raster.channels], [...sizes[case_id as 'one'], 1])
+    const body = raster.data.filter((value) => value === 2).length
+    assert.deepEqual([areas_px!.body, volumes_ml, decisions.body], [body, undefined, body > 0])
+  }
+  const [header] = parse(await readFile(join(out, 'volumes.csv'))) as string[][]
+  assert.ok(header!.includes('body_px') && !header!.includes('body_ml'))
+  const picture = await predict(pkg, [join(dir, 'one.png')], {}, quietIo())
+  assert.match(picture.failed[0]!.reason, /is a 2D image \(png\); volumes are expected/)
 })

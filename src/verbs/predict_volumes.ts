@@ -11,8 +11,8 @@ import { maskFileName } from './mask_file_name.ts'
 import { type VolumeInput, volumeInputs } from './volume_inputs.ts'
 
 /**
- * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files, and of a
- * DICOM series as a DICOM Segmentation besides. A case that cannot be read is listed in `failed` and stops nothing.
+ * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files, of 2D images as
+ * PNG of their size, and of a DICOM series as a DICOM Segmentation besides. A case that cannot be read is listed in `failed` and stops nothing.
  *
  * @throws {UserError} when there is no volume at all
  */
@@ -22,11 +22,10 @@ export async function predictVolumes(
   out: string | undefined,
   io: Io,
 ): Promise<PredictResult> {
-  const inputs = await volumeInputs(paths, loaded.model.preprocess.channels)
+  const inputs = await volumeInputs(paths, loaded.model.preprocess)
   const result: PredictResult = { predictions: [], failed: [], package_digest: loaded.digest }
   const names = new Set<string>()
-  if (out === undefined)
-    io.log('note: volumes are measured and no mask is kept; --out names a folder for the masks.')
+  if (out === undefined) io.log('note: masks are measured and not kept; --out names a folder for them.')
   for (const input of inputs) {
     if (io.signal.aborted) throw new StoppedError('Stopped. Masks that were finished are kept.')
     io.log(`segmenting ${input.name}`)
@@ -53,8 +52,8 @@ async function segmentOne(
     for (const file of files) bytes.push(await readBytes(file))
     const made = await segmentCase(loaded, { name, case_id, files: bytes })
     if (out === undefined) return made.prediction
-    const mask = join(out, maskFileName(case_id, names))
-    await writeAtomic(mask, made.nifti)
+    const mask = join(out, maskFileName(case_id, names, made.encoding.ending))
+    await writeAtomic(mask, made.mask)
     const prediction = { ...made.prediction, mask }
     return made.segmented.stored.format === 'dicom'
       ? withDicomMask(prediction, loaded, bytes, made)
@@ -81,9 +80,10 @@ async function withDicomMask(
 
 function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter): string {
   const labels = model.task.structures.map(({ name }) => name)
+  const isFlat = model.preprocess.distance_unit === 'px'
   const header = [
     'case_id',
-    ...labels.map((label) => `${label}_ml`),
+    ...labels.map((label) => `${label}_${isFlat ? 'px' : 'ml'}`),
     'mask',
     'mask_dicom',
     'file',
@@ -92,7 +92,7 @@ function volumesCsv({ predictions }: PredictResult, { model }: LoadedSegmenter):
   ]
   const rows = predictions.map((one) => [
     one.case_id,
-    ...labels.map((label) => one.volumes_ml![label]!),
+    ...labels.map((label) => (one.areas_px ?? one.volumes_ml)![label]!),
     one.mask ?? '',
     one.mask_dicom ?? '',
     one.file,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Grid } from '../imaging/geometry/grid.ts'
 import { maskOnGrid } from '../imaging/mask_grid.ts'
+import { unitOf } from '../imaging/preprocess_volume.ts'
 import { readVolume } from '../imaging/read_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import { caseSha256 } from '../prepare/case_sources.ts'
@@ -36,7 +37,7 @@ export interface PredictedCase {
   patient_id: string
   attributes: Attributes
   /** The grid of its own files. */
-  source: Grid
+  source: Grid & Pick<Volume, 'distance_unit'>
   /** [K, z, y, x] on the stored grid, of windows as they are or averaged over their mirrorings. */
   probabilities(which: 'plain' | 'mirrored'): Promise<Volume & { data: Float32Array }>
   /** Its reference mask, on the grid of its own files. */
@@ -77,7 +78,11 @@ export async function predictedPart(
       return readFiles(found, stored)
     }
     let isChecked = false
-    const source: Grid = { shape: stored.source_shape, affine: stored.source_affine }
+    const source: PredictedCase['source'] = {
+      shape: stored.source_shape,
+      affine: stored.source_affine,
+      ...unitOf(index.preprocess),
+    }
     cases.push({
       ...about,
       source,

@@ -3,6 +3,7 @@ import { voxelSizes } from '../imaging/geometry/affine.ts'
 import { cornersApart, isSameGrid } from '../imaging/geometry/same_grid.ts'
 import { ImageError } from '../imaging/image_error.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
+import { isRaster, rasterMask } from '../imaging/raster_volume.ts'
 import type { Affine, Volume } from '../imaging/volume.ts'
 import { readBytes } from '../storage/local.ts'
 
@@ -18,7 +19,7 @@ const MOST_SHEAR = 1e-3
 /**
  * A predicted and a reference mask, which must lie on the same grid.
  *
- * @throws {ImageError} for a file that is no mask in NIfTI, or grids that differ, with the numbers
+ * @throws {ImageError} for a file that is no mask in NIfTI, PNG or TIFF, or grids that differ, with the numbers
  */
 export async function readMaskVolumes(files: {
   prediction: string
@@ -53,7 +54,8 @@ export function maskPairOf({ prediction, reference }: MaskVolumes): MaskPair {
 }
 
 async function readMask(path: string): Promise<Volume> {
-  const volume = await readNifti(await readBytes(path))
+  const bytes = await readBytes(path)
+  const volume = isRaster(bytes) ? await rasterMask(bytes) : await readNifti(bytes)
   if (volume.channels === 1) return volume
   throw new ImageError(
     `The mask has ${volume.channels} channels.`,
@@ -63,6 +65,11 @@ async function readMask(path: string): Promise<Volume> {
 
 /** @throws {ImageError} for two masks that do not lie on the same grid, with the numbers */
 function requireSameGrid(prediction: Volume, reference: Volume): void {
+  if (prediction.distance_unit !== reference.distance_unit)
+    throw new ImageError(
+      `The prediction is ${prediction.distance_unit === 'px' ? 'a 2D image and the reference a volume' : 'a volume and the reference a 2D image'}.`,
+      'give both as the same kind of file.',
+    )
   if (isSameGrid(prediction, reference)) return
   const same = 'predict on the grid of the reference, or resample one of them onto the grid of the other.'
   const [p, r] = [prediction.shape, reference.shape]

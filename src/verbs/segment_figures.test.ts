@@ -116,3 +116,37 @@ test('an image on another grid is left out, and that is told', async () => {
   assert.equal(figures[0]!.hasImage, false)
   assert.match(warnings.join(), /whose grid is not that of the masks: a\. No metric depends on it/)
 })
+
+test('a 2D image is drawn as its file is, in its colours', async () => {
+  const [height, width] = [40, 64]
+  const pixels = height * width
+  const isInside = (i: number, left: number) =>
+    Math.floor(i / width) < 10 && i % width >= left && i % width < left + 8
+  const flat = (data: Uint8Array, channels = 1): Volume => ({
+    data,
+    channels,
+    shape: [1, height, width],
+    affine: [0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1],
+    distance_unit: 'px',
+  })
+  const mask = (left: number) =>
+    flat(Uint8Array.from({ length: pixels }, (_, i) => (isInside(i, left) ? 1 : 0)))
+  // Red everywhere, with a little green, and no blue.
+  const image = flat(
+    Uint8Array.from({ length: 3 * pixels }, (_, i) => [200, 40, 0][Math.floor(i / pixels)]!),
+    3,
+  )
+  const [reference, prediction] = [mask(2), mask(4)]
+  const { figures } = await segmentFigures(evaluationOf({ reference, prediction }), async () => ({
+    reference,
+    prediction,
+    image,
+  }))
+  const [{ plane, png_base64, hasImage }] = figures as [(typeof figures)[number]]
+  assert.deepEqual([plane, hasImage], ['image', true])
+  const drawn = await decodeRaster(Buffer.from(png_base64, 'base64'))
+  const [down, across] = await middleOf(png_base64)
+  assert.ok(down < 0.4 && across < 0.4, 'top left as in the file, not turned as a patient is')
+  const corner = 3 * (drawn.width * drawn.height - 1)
+  assert.deepEqual([...drawn.data.subarray(corner, corner + 3)], [200, 40, 0])
+})

@@ -9,7 +9,7 @@ import type { SegmentFigure } from '../report/segment_gallery.ts'
 import type { SegmentEvaluation } from '../schema/evaluation_segment.ts'
 import { firstFew } from '../sources/source_data.ts'
 import type { MaskVolumes } from './read_masks.ts'
-import { largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
+import { coloursOf, largestSlice, planeOf, sliceAxis, sliceOf } from './volume_slice.ts'
 
 /** What a case is drawn from. An image whose grid is not that of the masks is not drawn. */
 export interface CaseVolumes extends MaskVolumes {
@@ -54,9 +54,11 @@ async function figureOf(
   volumes: CaseVolumes,
   { task, per_case }: SegmentEvaluation,
 ): Promise<SegmentFigure> {
-  // Right on the left, front at the top: the patient lies on the back and is seen from the feet.
-  const [reference, prediction] = [reorient(volumes.reference, 'LPS'), reorient(volumes.prediction, 'LPS')]
-  const image = volumes.image && reorient(volumes.image, 'LPS')
+  const isFlat = volumes.reference.distance_unit === 'px'
+  // Right on the left, front at the top: the patient lies on the back and is seen from the feet. An image is as it is.
+  const turned = (volume: Volume) => (isFlat ? volume : reorient(volume, 'LPS'))
+  const [reference, prediction] = [turned(volumes.reference), turned(volumes.prediction)]
+  const image = volumes.image && turned(volumes.image)
   const labelled = new Set(Object.values(task.labels).flat())
   const axis = sliceAxis(reference.shape, voxelSizes(reference.affine))
   const index = largestSlice([reference, prediction], axis, (value) => labelled.has(value))
@@ -65,6 +67,7 @@ async function figureOf(
     reference: sliceOf(reference, axis, index).map((value) => (labelled.has(value) ? value : 0)),
     prediction: sliceOf(prediction, axis, index).map((value) => (labelled.has(value) ? value : 0)),
     image: image && sliceOf(image, axis, index),
+    ...(image?.channels === 3 && isFlat && { colours: coloursOf(image) }),
   }
   const drawn = overlay(aroundStructures(whole), LONGEST)
   const metrics = per_case.find((one) => one.case_id === case_id)!.per_label
@@ -73,7 +76,7 @@ async function figureOf(
     kind,
     dice,
     per_label: Object.fromEntries(Object.entries(metrics).map(([name, { dice }]) => [name, dice])),
-    plane: (['axial', 'coronal', 'sagittal'] as const)[axis],
+    plane: isFlat ? 'image' : (['axial', 'coronal', 'sagittal'] as const)[axis],
     slice: index + 1,
     numSlices: reference.shape[axis],
     hasImage: image !== null,
@@ -113,5 +116,6 @@ function aroundStructures(slice: Slice): Slice {
     reference: cut(reference),
     prediction: cut(prediction),
     image: image && cut(image),
+    ...(slice.colours && { colours: slice.colours.map(cut) }),
   }
 }

@@ -1,4 +1,5 @@
-import { readNifti } from '../imaging/nifti/read.ts'
+import { isRaster } from '../imaging/raster_volume.ts'
+import { readMask } from '../imaging/read_mask.ts'
 import type { Volume } from '../imaging/volume.ts'
 import type { LoadedSegmenter } from '../package/load_segmenter.ts'
 import { UserError } from '../schema/errors.ts'
@@ -7,7 +8,7 @@ import { buildApp } from '../serve/app.ts'
 
 /**
  * The mask of one case through the HTTP server, without a port: its file as the body, or a form of its channels or
- * instances, as a client sends them, and the NIfTI that comes back.
+ * instances, as a client sends them, and the NIfTI or PNG that comes back.
  *
  * @throws {UserError} when the server could not segment it
  */
@@ -32,7 +33,7 @@ export async function servedMask(loaded: LoadedSegmenter, files: readonly Uint8A
       throw new UserError(
         `The server took the ${files.length} files of one case for ${others.length + 1} cases.`,
       )
-    return await readNifti(Buffer.from(made.mask_base64, 'base64'))
+    return (await readMask(Buffer.from(made.mask_base64, 'base64'), null)).volume
   } finally {
     await app.close()
   }
@@ -43,12 +44,13 @@ async function upload(files: readonly Uint8Array[]) {
   if (files.length === 1)
     return { headers: { 'content-type': 'application/octet-stream' }, payload: asBuffer(first!) }
   const form = new FormData()
+  const ending = isRaster(first!) ? 'png' : 'nii.gz'
   // Names tell channels apart; instances of a series are told by what they hold.
   for (const [i, bytes] of files.entries())
     form.append(
       'file',
       new Blob([bytes as Uint8Array<ArrayBuffer>]),
-      `case_${String(i).padStart(4, '0')}.nii.gz`,
+      `case_${String(i).padStart(4, '0')}.${ending}`,
     )
   const request = new Response(form)
   return {

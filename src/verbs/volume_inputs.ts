@@ -1,6 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isVolumeFile, type VolumeCase, type VolumeFile, volumeCases } from '../package/volume_cases.ts'
+import {
+  casesOfFiles,
+  isCaseFile,
+  type Takes,
+  type VolumeCase,
+  type VolumeFile,
+} from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import { walkFolder } from '../sources/folder_walk.ts'
 import { readStart } from '../storage/local.ts'
@@ -15,7 +21,7 @@ const START = 132
  *
  * @throws {UserError} when a path is not there, or nothing is found
  */
-export async function volumeInputs(paths: readonly string[], channels: number): Promise<VolumeInput[]> {
+export async function volumeInputs(paths: readonly string[], takes: Takes): Promise<VolumeInput[]> {
   const files: VolumeFile[] = []
   for (const path of paths) {
     const info = await stat(path).catch((cause) => {
@@ -28,13 +34,15 @@ export async function volumeInputs(paths: readonly string[], channels: number): 
     const { images, others } = await walkFolder(path)
     for (const name of [...images, ...others]) {
       const file = { path: join(path, name), start: await readStart(join(path, name), START) }
-      if (isVolumeFile(file)) files.push(file)
+      if (isCaseFile(file, takes)) files.push(file)
     }
   }
-  const found = volumeCases(files, channels)
+  const found = casesOfFiles(files, takes)
   if (found.length === 0)
     throw new UserError(
-      `No volume in ${paths.join(', ')}.\n  do: name NIfTI files (.nii, .nii.gz), or folders that hold them or the DICOM files of a series.`,
+      takes.distance_unit === 'px'
+        ? `No image in ${paths.join(', ')}.\n  do: name PNG, JPEG, TIFF or WebP files, or folders that hold them: the package takes 2D images.`
+        : `No volume in ${paths.join(', ')}.\n  do: name NIfTI files (.nii, .nii.gz), or folders that hold them or the DICOM files of a series.`,
     )
   return found
 }

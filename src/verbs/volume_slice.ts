@@ -82,3 +82,9 @@ export function sliceOf({ data, shape }: Volume, axis: 0 | 1 | 2, index: number)
   }
   return out
 }
+
+/** Red, green and blue of an RGB image of one slice. */
+export function coloursOf({ data }: Volume): Float64Array[] {
+  const pixels = data.length / 3
+  return [0, 1, 2].map((c) => Float64Array.from(data.subarray(c * pixels, (c + 1) * pixels)))
+}

@@ -97,7 +97,7 @@ test('inspect names masks that do not fit their image, values that nobody named,
   assert.deepEqual(labels.liver, { positive: 1, negative: 1, unknown: 2 })
   const text = warnings.join('\n')
   assert.match(text, /2 cases cannot be used: [\s\S]*shape: The mask has 3×4×6[\s\S]*broken/)
-  assert.match(text, /value: the mask holds 7, which dataset\.json does not name/)
+  assert.match(text, /value: the mask holds 7, which nothing names/)
 })
 
 test('a contact sheet of volumes has a row a structure and one for volumes without any, masks outlined', async () => {

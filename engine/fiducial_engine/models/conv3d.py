@@ -31,7 +31,7 @@ class ConvTranspose3d(nn.ConvTranspose3d):
 
 
 def with_sound_convolutions(net: nn.Module) -> nn.Module:
-    """The network itself, its convolutions of volumes, a user's too, made of the classes above; weights and names stay."""
+    """The network itself, its convolutions of volumes, a user's too, made of the classes above; weights stay."""
     for module in net.modules():
         if type(module) is nn.Conv3d:
             module.__class__ = Conv3d

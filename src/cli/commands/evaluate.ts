@@ -36,7 +36,7 @@ export function evaluateCommand(): Command {
       'A package is evaluated on the data of a recipe.\n' +
       "Others' predictions need neither: p.csv has case_id and a score column per label (0..1);\n" +
       'l.csv has case_id, patient_id if known, a 0/1 column per label (empty: unknown), any attributes.\n' +
-      'Two folders are masks: NIfTI files of equal names, whose voxels hold the number of their label.',
+      'Two folders are masks: NIfTI files, or PNG or TIFF of 2D images, of equal names, whose voxels hold the number of their label.',
     examples: [
       'fiducial evaluate runs/chest-20261121-143005',
       'fiducial evaluate runs/chest-20261121-143005 --split test',

@@ -49,7 +49,7 @@ function text(result: InspectResult): string {
 function summary({ cases, patients, images, volumes, synthetic }: InspectResult): string {
   const line = `${count(cases, 'case')} of ${count(patients, 'patient')}${synthetic ? ', SYNTHETIC: not data of people' : ''}`
   if (volumes !== null)
-    return `${line}\n${count(volumes.channels, 'channel')}${volumes.modalities.length === 0 ? '' : `: ${volumes.modalities.join(', ')}`}`
+    return `${line}\n${count(volumes.channels, 'channel')}${volumes.modalities === null ? '' : `: ${volumes.modalities.join(', ')}`}`
   if (images === null) return line
   const { formats, bits, height, width, sampled } = images
   const span = (r: { min: number; max: number }) => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}`)
@@ -68,17 +68,21 @@ function labelTable({ labels, cases, volumes }: InspectResult): string {
     String(negative),
     String(unknown),
     `${((100 * positive) / Math.max(1, cases - unknown)).toFixed(1)}%`,
-    ...(volume_ml === null ? [] : [millilitres(volume_ml[label] ?? null)]),
+    ...(volume_ml === null ? [] : [sizes(volume_ml[label] ?? null, volumes!.distance_unit)]),
   ])
   if (volume_ml !== null)
-    return table(['structure', 'present', 'absent', 'unknown', 'prevalence', 'volume where present'], rows)
+    return table(['structure', 'present', 'absent', 'unknown', 'prevalence', 'size where present'], rows)
   return table(['label', 'positive', 'negative', 'unknown', 'prevalence'], rows)
 }
 
-const millilitres = (volume: { min: number; median: number; max: number } | null) => {
+/** Of images thousands of pixels, shown one by one. */
+const sizes = (volume: { min: number; median: number; max: number } | null, distance_unit?: 'px') => {
   if (volume === null) return 'none'
-  const [min, median, max] = [volume.min, volume.median, volume.max].map((ml) => Number(ml.toPrecision(3)))
-  return min === max ? `${median} ml` : `${median} ml (${min} to ${max})`
+  const [factor, unit] = distance_unit === 'px' ? [1000, 'px'] : [1, 'ml']
+  const [min, median, max] = [volume.min, volume.median, volume.max].map((ml) =>
+    Number((ml * factor).toPrecision(3)),
+  )
+  return min === max ? `${median} ${unit}` : `${median} ${unit} (${min} to ${max})`
 }
 
 function geometryTable({
@@ -86,11 +90,14 @@ function geometryTable({
   spacing_mm,
   orientations,
   sampled,
+  distance_unit,
 }: NonNullable<InspectResult['volumes']>): string {
   const row = (name: string, { min, median, max }: typeof shape) => [
     name,
     ...[min, median, max].map((triple) => triple.map((n) => Number(n.toPrecision(4))).join(' × ')),
   ]
+  if (distance_unit === 'px')
+    return `${table(['z × y × x', 'least', 'median', 'most'], [row('pixels', shape)])}\n(from ${sampled} headers; 2D images, which have no mm)`
   const stored = Object.entries(orientations).map(([codes, n]) => `${codes} ${n}`)
   const grid = table(
     ['z × y × x', 'least', 'median', 'most'],

@@ -10,7 +10,7 @@ export function predictCommand(): Command {
     summary: 'score images or volumes, or segment volumes, with a model package',
     description:
       'Scores image files, and all images in folders, with a model package; or, by what the package is of, scores NIfTI ' +
-      'volumes and DICOM series, or segments them: masks go to --out on the grid of each input. Needs no Python. ' +
+      'volumes and DICOM series, or segments them or 2D images: masks go to --out on the grid of each input. Needs no Python. ' +
       'A file that cannot be read is listed under "failed"; the rest is scored and the exit code is 3.',
     examples: [
       'fiducial predict runs/chest/package scan.png',
@@ -33,7 +33,9 @@ export function predictCommand(): Command {
       return predict(dir!, files, flags, io)
     },
     print: (result) =>
-      result.predictions.some((one) => one.volumes_ml) ? volumeTable(result) : scoreTable(result),
+      result.predictions.some((one) => one.volumes_ml ?? one.areas_px)
+        ? volumeTable(result)
+        : scoreTable(result),
     attention: ({ failed }) =>
       failed.length > 0 ? `${failed.length} of the files could not be scored; "failed" says why.` : null,
   })
@@ -65,17 +67,19 @@ function scoreTable({ predictions, failed }: PredictResult): string {
 }
 
 function volumeTable({ predictions, failed }: PredictResult): string {
-  const labels = Object.keys(predictions[0]!.volumes_ml!)
+  const sizesOf = (one: PredictResult['predictions'][number]) => (one.areas_px ?? one.volumes_ml)!
+  const isFlat = predictions[0]!.areas_px !== undefined
+  const labels = Object.keys(sizesOf(predictions[0]!))
   const text = table(
     [
       'case',
-      ...labels.map((label) => `${label} in ml`),
+      ...labels.map((label) => `${label} in ${isFlat ? 'px' : 'ml'}`),
       'seconds',
       ...(predictions[0]!.mask ? ['mask'] : []),
     ],
     predictions.map((one) => [
       `${one.warnings.length > 0 ? '! ' : ''}${printable(one.case_id)}`,
-      ...labels.map((label) => one.volumes_ml![label]!.toPrecision(4)),
+      ...labels.map((label) => (isFlat ? String(sizesOf(one)[label]) : sizesOf(one)[label]!.toPrecision(4))),
       one.seconds.toFixed(1),
       ...(one.mask ? [printable(one.mask)] : []),
     ]),

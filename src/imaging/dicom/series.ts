@@ -85,7 +85,8 @@ export function planSeries(instances: readonly DicomInstance[]): SeriesPlan {
   return { slices: ordered, shape: [ordered.length, rows, columns], affine: affineOf(ordered) }
 }
 
-const ALONE = 'give all instances of the series; a single image belongs in a 2D task.'
+const ALONE =
+  'give all instances of the series. A single image is classified as it is, and segmented as a 16-bit PNG of it.'
 
 /** Every frame with its place; all of one kind. */
 function placed(instances: readonly DicomInstance[]): SeriesSlice[] {

@@ -24,8 +24,21 @@ export const TINY_VOLUME_SPEC: VolumeSpec = {
   dtype: 'float16',
 }
 
+/** The same of RGB images without a place in a patient, and the window that goes with it. */
+export const TINY_IMAGE_SPEC: VolumeSpec = {
+  ...TINY_VOLUME_SPEC,
+  channels: 3,
+  spacing_mm: [1, 1, 1],
+  intensity: Array(3).fill({ kind: 'window', low: 0, high: 255 }),
+  dtype: 'uint8',
+  distance_unit: 'px',
+}
+export const TINY_IMAGE: TinySegmenterOptions = { spec: TINY_IMAGE_SPEC, patch: [1, 20, 24] }
+
 export interface TinySegmenterOptions {
   spec?: Partial<VolumeSpec>
+  /** [z, y, x] of a window. */
+  patch?: readonly [number, number, number]
   model?: Partial<Omit<SegmentPackage, 'files' | 'preprocess' | 'input'>>
   /** Networks, whose probabilities are averaged. */
   networks?: number
@@ -74,18 +87,20 @@ export async function writeTinySegmenter(
 
 function tinyModel(
   spec: VolumeSpec,
-  { model, networks = 1 }: TinySegmenterOptions,
+  { model, networks = 1, patch = [16, 20, 12] }: TinySegmenterOptions,
 ): Omit<SegmentPackage, 'files'> {
   const { exclusive } = model?.task ?? { exclusive: true }
   const isFloat = spec.dtype === 'float16' || spec.dtype === 'float32'
+  const isImage = spec.distance_unit === 'px'
   const normalization = {
     ...(isFloat
       ? { offset: 0, scale: 1 }
       : spec.dtype === 'uint8'
         ? { offset: 0, scale: 1 / 255 }
         : { offset: 32768, scale: 1 / 65535 }),
-    mean: Array.from({ length: spec.channels }, (_, c) => 0.1 * (c + 1)),
-    std: Array.from({ length: spec.channels }, (_, c) => 0.8 + 0.1 * c),
+    // About the middle of windowed values, so that each structure is found somewhere.
+    mean: Array.from({ length: spec.channels }, (_, c) => (isImage ? 0.3 : 0) + 0.1 * (c + 1)),
+    std: Array.from({ length: spec.channels }, (_, c) => (isImage ? 0.15 : 0.8) + 0.1 * c),
   }
   return {
     format: 1,
@@ -103,7 +118,7 @@ function tinyModel(
     },
     preprocess: spec,
     preprocess_code_version: PREPROCESS_CODE_VERSION,
-    input: { name: 'image', patch_size: [16, 20, 12], dtype: spec.dtype },
+    input: { name: 'image', patch_size: [...patch], dtype: spec.dtype },
     output: { name: 'logits', activation: exclusive ? 'softmax' : 'sigmoid' },
     networks: Array.from({ length: networks }, (_, n) => ({
       file: n === 0 ? 'model.onnx' : `ensemble/${n + 1}/model.onnx`,

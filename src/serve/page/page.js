@@ -39,16 +39,22 @@ function drawsMasks(model) {
   return model.task === 'segment'
 }
 
+/** Each file is a 2D image, segmented by itself. */
+function isOfSlices(model) {
+  return isOfVolumes(model) && model.input.distance_unit === 'px'
+}
+
 function showModel() {
   const model = chosen()
-  const what = isOfVolumes(model) ? 'volumes' : 'images'
+  const isVolume = isOfVolumes(model) && !isOfSlices(model)
+  const what = isVolume ? 'volumes' : 'images'
   byId('synthetic').hidden = !model.synthetic
   byId('what').textContent = what
   byId('files-heading').textContent = what[0].toUpperCase() + what.slice(1)
-  byId('files').accept = isOfVolumes(model)
+  byId('files').accept = isVolume
     ? '' // .nii.gz is no extension to a browser, and DICOM files often have none
     : 'image/png,image/jpeg,image/tiff,image/webp,.tif,.tiff'
-  byId('formats').textContent = isOfVolumes(model)
+  byId('formats').textContent = isVolume
     ? 'NIfTI (.nii, .nii.gz), DICOM files of one series, or either in a .zip'
     : model.input.formats.join(', ').toUpperCase()
   const facts = {
@@ -74,16 +80,25 @@ function scoreFacts(model) {
 }
 
 function maskFacts({ structures, networks, input }) {
+  const { patch_size: patch, distance_unit } = input
+  const window =
+    distance_unit === 'px' ? `${patch.slice(1).join(' × ')} pixels` : `${patch.join(' × ')} voxels`
   return {
     structures: structures.map(({ name }) => name).join(', '),
-    input:
-      `${gridOf(input)}, in windows of ${input.patch_size.join(' × ')} voxels` +
-      (networks > 1 ? `; ${networks} networks averaged` : ''),
+    input: `${gridOf(input)}, in windows of ${window}${networks > 1 ? `; ${networks} networks averaged` : ''}`,
   }
 }
 
-function gridOf({ channels, spacing_mm }) {
-  const spacing = spacing_mm === null ? 'at their own spacing' : `at ${spacing_mm.join(' × ')} mm`
+function gridOf({ channels, spacing_mm, distance_unit }) {
+  const isFlat = distance_unit === 'px'
+  const isWhole = spacing_mm === null || (isFlat && spacing_mm.every((px) => px === 1))
+  const spacing = isFlat
+    ? isWhole
+      ? 'pixel for pixel'
+      : `in steps of ${spacing_mm.slice(1).join(' × ')} pixels`
+    : isWhole
+      ? 'at their own spacing'
+      : `at ${spacing_mm.join(' × ')} mm`
   return `${channels === 1 ? '1 channel' : `${channels} channels`} ${spacing}`
 }
 
@@ -105,7 +120,7 @@ async function send(files) {
     }
   }
   byId('status').classList.remove('busy')
-  const noun = isOfVolumes(model) ? 'volume' : 'image'
+  const noun = isOfVolumes(model) && !isOfSlices(model) ? 'volume' : 'image'
   const said = `${done} ${noun}${done === 1 ? '' : 's'} ${drawsMasks(model) ? 'segmented' : 'scored'}`
   byId('status').textContent =
     failed === 0 ? `${said}.` : `${said}, ${failed} not: the reason stands beside the file.`
@@ -114,6 +129,8 @@ async function send(files) {
 /** What goes together: the channels of a case, and the instances of a series; else each file by itself. */
 function requestsOf(files, model) {
   if (!isOfVolumes(model)) return files.map((file) => [file])
+  if (isOfSlices(model) && (model.input.channels === 1 || model.input.channels === 3))
+    return files.map((file) => [file])
   if (model.input.channels > 1) return files.length > 0 ? [files] : []
   const isWhole = (file) => /\.(nii|nii\.gz|zip)$/i.test(file.name)
   const instances = files.filter((file) => !isWhole(file))
@@ -135,7 +152,7 @@ async function resultsOf(files, model) {
     const failed = body.failed.map(({ file, reason }) => card(file, null, element('p', reason, 'failed')))
     const made = body.predictions.map((one) =>
       drawsMasks(model)
-        ? card(one.file, viewsOf(one), ...describeMask(one, model))
+        ? card(one.file, viewsOf(one, model), ...describeMask(one, model))
         : card(one.file, isImage(first) ? preview(first) : null, ...describe(one, model)),
     )
     if (!isOfVolumes(model) && failed.length > 0 && isImage(first)) failed[0].prepend(preview(first))
@@ -155,12 +172,18 @@ function card(name, picture, ...content) {
   return article
 }
 
-/** Three slices with the mask; their text says what the colours are. */
-function viewsOf({ file, views_png_base64 }) {
+/** Three slices with the mask, or an image with it; their text says what the colours are. */
+function viewsOf({ file, views_png_base64 }, model) {
   const figure = element('figure', '', 'views')
   const image = new Image()
   image.alt = `Axial, coronal and sagittal slice of ${file} with its mask`
   image.src = `data:image/png;base64,${views_png_base64}`
+  if (isOfSlices(model)) {
+    image.alt = `${file} with its mask`
+    figure.classList.add('single')
+    figure.append(image)
+    return figure
+  }
   const captions = element('figcaption', '')
   captions.append(...['axial', 'coronal', 'sagittal'].map((plane) => element('span', plane)))
   figure.append(image, captions)
@@ -170,7 +193,8 @@ function viewsOf({ file, views_png_base64 }) {
 function describeMask(prediction, model) {
   const table = document.createElement('table')
   const head = table.createTHead().insertRow()
-  for (const name of ['Structure', 'Volume in ml']) {
+  const { areas_px, volumes_ml } = prediction
+  for (const name of ['Structure', areas_px ? 'Area in pixels' : 'Volume in ml']) {
     const cell = element('th', name)
     cell.scope = 'col'
     head.append(cell)
@@ -183,12 +207,13 @@ function describeMask(prediction, model) {
     const swatch = element('span', '', 'swatch')
     swatch.style.background = colour
     label.append(swatch, name)
-    const ml = prediction.volumes_ml[name]
-    row.append(label, element('td', ml > 0 ? ml.toFixed(ml < 10 ? 3 : 1) : 'none found', 'number'))
+    const size = (areas_px ?? volumes_ml)[name]
+    const shown = areas_px ? String(size) : size.toFixed(size < 10 ? 3 : 1)
+    row.append(label, element('td', size > 0 ? shown : 'none found', 'number'))
   }
   const { mask, mask_base64, mask_dicom, mask_dicom_base64 } = prediction
   const links = element('p', '', 'links')
-  links.append(download(mask, mask_base64, 'application/gzip'))
+  links.append(download(mask, mask_base64, areas_px ? 'image/png' : 'application/gzip'))
   if (mask_dicom) links.append(download(mask_dicom, mask_dicom_base64, 'application/dicom'))
   return [table, ...warningsOf(prediction), links, provenance(prediction, model)]
 }
@@ -239,7 +264,7 @@ function warningsOf({ warnings }) {
 }
 
 function provenance({ input_sha256 }, model) {
-  const what = isOfVolumes(model) ? 'Volume' : 'Image'
+  const what = isOfVolumes(model) && !isOfSlices(model) ? 'Volume' : 'Image'
   return element('p', `Research use, not a diagnosis. ${what} sha256 ${input_sha256}`, 'provenance')
 }
 
