@@ -1,7 +1,7 @@
 """Convolutions of volumes whose gradients can be relied on in bf16 on the CPU.
 
-oneDNN's bf16 weight gradient of a 3×3×3 kernel over two slices reads memory that was never written (torch 2.15), and now
-and then gives NaN. Depths 1 and 3 to 8 are sound. What is two slices deep is convolved in fp32.
+oneDNN's bf16 weight gradient of a 3×3×3 kernel over two slices reads memory that was never written (torch 2.15), and
+now and then gives NaN. Depths 1 and 3 to 8 are sound. What is two slices deep is convolved in fp32.
 """
 
 from __future__ import annotations
