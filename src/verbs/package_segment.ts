@@ -16,6 +16,7 @@ import type { PackageResult } from '../schema/results.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
 import type { VolumeFingerprint, VolumeShardIndex } from '../schema/shard_set.ts'
 import { readBytes } from '../storage/local.ts'
+import { imagesOfCases } from './case_images.ts'
 import { currentSegmentEvaluation } from './current_evaluation.ts'
 import { mean, networkFile, refuseDifferent, together } from './ensemble.ts'
 import { evaluateSegmentRun } from './evaluate_segment_run.ts'
@@ -75,7 +76,8 @@ export async function packageSegmentRuns(
   // An ensemble's masks are no run's, and validation wrote those of the best checkpoint.
   const hasMasks = runs.length === 1 && checkpoint === 'best'
   const golden = await goldenVolumes(index.preprocess, first.config.task.patch_size)
-  const real = await validationVolumes(first, Math.min(certify_cases, MOST_CASES))
+  const imagesOf = await imagesOfCases(first.config.data.shard_set, options.data, io.signal)
+  const real = await validationVolumes(first, Math.min(certify_cases, MOST_CASES), imagesOf)
   const certificate = await publishPackage(out, owner, async (dir) => {
     const volumes: ReferenceVolume[] = [...golden.map((one) => one.stored), ...real.slice(0, 1)]
     const patchVolumes = [...volumes, ...real.slice(1)]
