@@ -36,17 +36,19 @@ def validation_metrics(
 def dice_metrics(
     names: list[str], both_NS: NDArray[np.float64], found_NS: NDArray[np.float64], real_NS: NDArray[np.float64]
 ) -> Metrics:
-    """Mean Dice of each structure over the cases that have it, `dice_<name>`, and of the structures, `dice_mean`.
+    """Mean Dice of each structure over the cases, `dice_<name>`, and of the structures, `dice_mean`: as `evaluate` has it.
 
-    A structure that is missed counts 0; a case without it says nothing about it, found or not.
+    A structure that is missed counts 0, and so does one that is found where there is none; a case that has it neither
+    in truth nor found says nothing about it.
 
     Args:
         both_NS: voxels of N cases and S structures that are found and real; found_NS and real_NS likewise.
     """
     metrics: Metrics = {}
     for s, name in enumerate(names):
-        has = real_NS[:, s] > 0
-        dice = 2 * both_NS[has, s] / (found_NS[has, s] + real_NS[has, s])
+        voxels_N = found_NS[:, s] + real_NS[:, s]
+        some = voxels_N > 0
+        dice = 2 * both_NS[some, s] / voxels_N[some]
         metrics[f"dice_{name}"] = float(dice.mean()) if len(dice) else None
     known = [value for value in metrics.values() if value is not None]
     return {"dice_mean": float(np.mean(known)) if known else None, **metrics}

@@ -191,12 +191,14 @@ def test_the_exported_network_and_monais_blending_are_what_predict_computes(run_
     assert np.abs(ours["probabilities"] - blended).max() > 1e-3
 
 
-def test_a_structure_missed_counts_0_and_one_that_is_absent_does_not_count() -> None:
+def test_a_structure_missed_or_falsely_found_counts_0_and_one_that_is_absent_does_not_count() -> None:
     both = np.array([[5.0, 0.0], [0.0, 0.0], [4.0, 0.0]])
     found = np.array([[5.0, 9.0], [0.0, 0.0], [4.0, 3.0]])
     real = np.array([[5.0, 0.0], [8.0, 0.0], [12.0, 0.0]])
     metrics = dice_metrics(["a", "b"], both, found, real)
-    assert metrics == {"dice_mean": pytest.approx(0.5), "dice_a": pytest.approx(0.5), "dice_b": None}
+    assert metrics == {"dice_mean": pytest.approx(0.25), "dice_a": pytest.approx(0.5), "dice_b": 0.0}
+    nowhere = dice_metrics(["b"], both[:, 1:], np.zeros((3, 1)), real[:, 1:])
+    assert nowhere == {"dice_mean": None, "dice_b": None}
 
 
 def test_a_structure_that_no_training_case_has_is_told(tmp_path: Path, volumes: dict[str, Any]) -> None:

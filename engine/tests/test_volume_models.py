@@ -249,15 +249,31 @@ def test_resnet3d_takes_volumes_of_any_size(model: Resnet3dModel) -> None:
     assert network(torch.zeros(2, 2, 9, 33, 20)).shape == (2, 2)
 
 
-@pytest.mark.parametrize(("model", "size"), [(RESNET, (20, 24, 30)), (UNET, (2, 24, 16))])
-def test_in_bf16_gradients_are_finite_where_two_slices_are_left(model: Any, size: tuple[int, int, int]) -> None:
-    # Memory that convolutions are then given holds NaN where they don't write it.
-    freed = [torch.full((1 << power,), torch.nan, dtype=torch.bfloat16) for power in range(8, 21, 2)]
-    del freed
+WIDE_RESNET = dataclasses.replace(RESNET, base_channels=16)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [(RESNET, (20, 24, 30)), (WIDE_RESNET, (3, 32, 24)), (WIDE_RESNET, (6, 32, 24)), (UNET, (2, 24, 16))],
+)
+def test_in_bf16_gradients_are_near_those_of_fp32_where_few_slices_are_left(
+    model: Any, size: tuple[int, int, int]
+) -> None:
     network = built(config(model, size)).train()
-    with torch.autocast("cpu", torch.bfloat16):
-        network(torch.randn(4, 2, *size)).square().mean().backward()
-    assert all(one.grad is None or torch.isfinite(one.grad).all() for one in network.parameters())
+    image = torch.randn(4, 2, *size)
+
+    def gradients(*, bf16: bool) -> list[torch.Tensor]:
+        # Memory that convolutions are then given holds NaN where they don't write it.
+        freed = [torch.full((1 << power,), torch.nan, dtype=torch.bfloat16) for power in range(8, 21, 2)]
+        del freed
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            network(image).float().square().mean().backward()
+        return [one.grad.clone() for one in network.parameters() if one.grad is not None]
+
+    for exact, found in zip(gradients(bf16=False), gradients(bf16=True), strict=True):
+        # bf16 has 8 bits, and norms of few voxels magnify what is lost; garbage is not even of the size.
+        assert (found - exact).norm() <= exact.norm() + 1e-3
 
 
 def test_a_model_of_another_task_is_refused_naming_those_that_fit() -> None:

@@ -12,7 +12,8 @@ const GREY = 0
 export function paletteAsGrey(bytes: Uint8Array): Uint8Array {
   if (bytes.length < 33 || bytes[25] !== PALETTE) return bytes
   const reader = new ByteReader(bytes, 'PNG', 'big-endian')
-  const header = bytes.slice(8, 33)
+  // A copy: slice of a Buffer would be a view of the file, and of what lies around it.
+  const header = new Uint8Array(bytes.subarray(8, 33))
   header[17] = GREY
   new DataView(header.buffer).setUint32(21, crc32(header.subarray(4, 21)))
   const kept = [bytes.subarray(0, 8), header]

@@ -136,6 +136,11 @@ test('a mask holds its values as stored: of 1, 2, 4, 8 and 16 bits, and the indi
     [palette, pngChunk('tRNS', Uint8Array.of(0))],
   )
   assert.deepEqual([...(await mask(indexed)).data], [0, 2, 1, 1, 0, 2])
+  // As it is read from disk: a view of memory that others use too, which stays as it was.
+  const pool = Buffer.concat([Buffer.alloc(40, 7), indexed, Buffer.alloc(40, 7)])
+  const before = Buffer.from(pool)
+  assert.deepEqual([...(await mask(pool.subarray(40, 40 + indexed.length))).data], [0, 2, 1, 1, 0, 2])
+  assert.ok(pool.equals(before))
   const deep: Raster = { data: Uint16Array.of(0, 3), height: 1, width: 2, channels: 1 }
   assert.deepEqual([...(await mask(await encodeRaster(deep, 'tiff'))).data], [0, 3])
 })

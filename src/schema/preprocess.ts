@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** Version of the code behind `preprocess`: raise it whenever the stored bytes of any input change. */
-export const PREPROCESS_CODE_VERSION = 1
+export const PREPROCESS_CODE_VERSION = 2
 
 export const StainNormalization = z.discriminatedUnion('kind', [
   z.strictObject({

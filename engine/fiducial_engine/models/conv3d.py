@@ -1,7 +1,7 @@
 """Convolutions of volumes whose gradients can be relied on in bf16 on the CPU.
 
-oneDNN's bf16 weight gradient of a 3×3×3 kernel over two slices reads memory that was never written (torch 2.15), and
-now and then gives NaN. Depths 1 and 3 to 8 are sound. What is two slices deep is convolved in fp32.
+oneDNN's bf16 weight gradient reads memory that was never written where an input is deeper than one slice and shallower
+than the kernel (torch 2.15): NaN, or numbers of any size. Such layers, a handful of voxels, are convolved in fp32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Conv3d(nn.Conv3d):
     """As torch's, but for that."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _is_unsound(x):
+        if not _is_unsound(x, self.kernel_size):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())
@@ -24,7 +24,7 @@ class ConvTranspose3d(nn.ConvTranspose3d):
     """The same of transposed convolutions."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if not _is_unsound(x):
+        if not _is_unsound(x, self.kernel_size):
             return super().forward(x, output_size)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float(), output_size)
@@ -40,5 +40,5 @@ def with_sound_convolutions(net: nn.Module) -> nn.Module:
     return net
 
 
-def _is_unsound(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.shape[2] == 2 and torch.is_autocast_enabled("cpu")
+def _is_unsound(x: Tensor, kernel: tuple[int, ...]) -> bool:
+    return x.device.type == "cpu" and 1 < x.shape[2] < kernel[0] and torch.is_autocast_enabled("cpu")
