@@ -36,7 +36,7 @@ def validation_metrics(
 def dice_metrics(
     names: list[str], both_NS: NDArray[np.float64], found_NS: NDArray[np.float64], real_NS: NDArray[np.float64]
 ) -> Metrics:
-    """Mean Dice of each structure over the cases, `dice_<name>`, and of the structures, `dice_mean`: as `evaluate` has it.
+    """Mean Dice of each structure over cases, `dice_<name>`, and of the structures, `dice_mean`, as `evaluate` has it.
 
     A structure that is missed counts 0, and so does one that is found where there is none; a case that has it neither
     in truth nor found says nothing about it.
