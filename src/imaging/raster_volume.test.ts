@@ -82,6 +82,40 @@ test('16-bit grey keeps its samples, and two files are two channels', async () =
   assert.equal((await readVolumeHeader(a)).bits, 16)
 })
 
+test('an image of another depth than the spec is refused, a spec without a depth takes both, and channels share one', async () => {
+  const shallow = await encodeRaster(grey([1, 2], 1), 'png')
+  const deep = await encodeRaster({ data: Uint16Array.of(1, 2), height: 1, width: 2, channels: 1 }, 'png')
+  await refuses(
+    preprocessVolume([deep], { ...SPEC, bits: 8 }),
+    /has 16 bits a sample; 8 are expected/,
+    /export it from its source/,
+  )
+  await refuses(preprocessVolume([shallow], { ...SPEC, bits: 16 }), /has 8 bits a sample; 16 are expected/)
+  for (const [file, bits] of [
+    [shallow, 8],
+    [deep, 16],
+  ] as const) {
+    const stored = await preprocessVolume([file], { ...SPEC, bits })
+    assert.deepEqual([...stored.data], [1, 2])
+    assert.deepEqual([...(await preprocessVolume([file], SPEC)).data], [1, 2])
+  }
+  await refuses(readVolume([deep, shallow]), /Channel 1 has 8 bits a sample and channel 0 16/)
+})
+
+test('16-bit values above the top of the window are noted', async () => {
+  const top = { ...SPEC, bits: 16, intensity: [{ kind: 'window', low: 0, high: 4095 }] } as const
+  const notesOf = async (value: number) => {
+    const raster: Raster = { data: Uint16Array.of(0, value), height: 1, width: 2, channels: 1 }
+    const { notes } = await preprocessVolume([await encodeRaster(raster, 'png')], {
+      ...top,
+      intensity: [...top.intensity],
+    })
+    return notes.join()
+  }
+  assert.match(await notesOf(4096), /values above 4095, where its window \(prepare.intensity\) ends/)
+  assert.doesNotMatch(await notesOf(4095), /values above/)
+})
+
 test('an image that EXIF turns lies as it is displayed, and so does its mask on it', async () => {
   const turned = await encodeRaster(grey([1, 2, 3, 4, 5, 6], 2), 'tiff', { orientation: 6 })
   const { volume } = await readVolume([turned])

@@ -40,6 +40,19 @@ export async function rasterVolume(
 /** Of half a turn the size tells nothing: whoever draws or opens a mask has to know. */
 const TURNED = 'The image is turned upright by its EXIF tag; its mask lies on it as it is displayed.'
 
+/** Bits of a sample of a raster image's volume. */
+export const sampleBits = ({ data }: Pick<Volume, 'data'>): 8 | 16 => (data instanceof Uint8Array ? 8 : 16)
+
+/** @throws {ImageError} for channels of 8 and of 16 bits in one case: one window cannot serve both */
+export function refuseMixedDepths(bits: readonly (8 | 16 | undefined)[]): void {
+  const other = bits.findIndex((one) => one !== bits[0])
+  if (other < 0) return
+  throw new ImageError(
+    `Channel ${other} has ${bits[other]} bits a sample and channel 0 ${bits[0]}.`,
+    'give all channels of a case in one depth.',
+  )
+}
+
 /** What `rasterVolume` would make, by the header of a whole file. */
 export interface RasterGrid extends Grid {
   channels: number

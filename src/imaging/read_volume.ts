@@ -5,7 +5,7 @@ import type { Grid } from './geometry/grid.ts'
 import { axcodes } from './geometry/orientation.ts'
 import { ImageError } from './image_error.ts'
 import { readNifti, readNiftiHeader } from './nifti/read.ts'
-import { isRaster, rasterGrid, rasterVolume } from './raster_volume.ts'
+import { isRaster, rasterGrid, rasterVolume, refuseMixedDepths, sampleBits } from './raster_volume.ts'
 import type { Volume, Voxels } from './volume.ts'
 
 /** What a case's files hold, and what they are. */
@@ -45,6 +45,7 @@ async function readRasters(files: readonly Uint8Array[]): Promise<ReadVolume> {
   const read: Awaited<ReturnType<typeof rasterVolume>>[] = []
   for (const bytes of files) read.push(await rasterVolume(bytes))
   const volumes = read.map((one) => one.volume)
+  refuseMixedDepths(volumes.map(sampleBits))
   return {
     volume: volumes.length === 1 ? volumes[0]! : stacked(volumes),
     format: read[0]!.format,

@@ -172,7 +172,12 @@ function phantomRasters(spec: VolumeSpec, shape: Triple): Raster[] {
   const [, height, width] = shape
   const { channels } = spec
   const values = phantomValues(spec, shape, 255)
-  const isWide = spec.intensity.some((one) => one.kind === 'window' && one.high > 255)
+  // Specs from before depths were noted show it by their window alone.
+  const isWide =
+    spec.bits === undefined
+      ? spec.intensity.some((one) => one.kind === 'window' && one.high > 255)
+      : spec.bits === 16
+  const most = isWide ? 65535 : 255
   const samples = (length: number) => (isWide ? new Uint16Array(length) : new Uint8Array(length))
   const pixels = height * width
   const perFile = channels === 3 ? 3 : 1
@@ -180,7 +185,7 @@ function phantomRasters(spec: VolumeSpec, shape: Triple): Raster[] {
     const data = samples(pixels * perFile)
     for (let c = 0; c < perFile; c++)
       for (let i = 0; i < pixels; i++)
-        data[i * perFile + c] = Math.max(0, Math.round(values[(file + c) * pixels + i]!))
+        data[i * perFile + c] = Math.min(most, Math.max(0, Math.round(values[(file + c) * pixels + i]!)))
     return { data, height, width, channels: perFile }
   })
 }
