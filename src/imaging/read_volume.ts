@@ -3,6 +3,7 @@ import { seriesToVolume } from './dicom/series.ts'
 import { isDicom } from './dicom/signature.ts'
 import type { Grid } from './geometry/grid.ts'
 import { axcodes } from './geometry/orientation.ts'
+import { cornersApart, isSameGrid } from './geometry/same_grid.ts'
 import { ImageError } from './image_error.ts'
 import { readNifti, readNiftiHeader } from './nifti/read.ts'
 import { isRaster, rasterGrid, rasterVolume, refuseMixedDepths, sampleBits } from './raster_volume.ts'
@@ -74,16 +75,16 @@ export async function readVolumeHeader(start: Uint8Array): Promise<VolumeHeader>
 /** Channels of several volumes behind each other. */
 function stacked(volumes: readonly Volume[]): Volume {
   const first = volumes[0]!
-  for (const [i, { shape, affine }] of volumes.entries()) {
+  for (const [i, one] of volumes.entries()) {
+    const { shape, affine } = one
     if (shape.some((size, k) => size !== first.shape[k]))
       throw new ImageError(
         `Channel ${i} has ${shape.join('×')} voxels and channel 0 ${first.shape.join('×')} (z×y×x).`,
         'resample the channels onto one grid first.',
       )
-    const apart = Math.max(...affine.map((value, k) => Math.abs(value - first.affine[k]!)))
-    if (apart > 1e-2)
+    if (!isSameGrid(one, first))
       throw new ImageError(
-        `Channel ${i} has another affine than channel 0: they differ by up to ${apart.toPrecision(3)}${axcodes(affine) === axcodes(first.affine) ? '' : `, and are stored ${axcodes(affine)} and ${axcodes(first.affine)}`}.`,
+        `Channel ${i} has another affine than channel 0: their corners lie up to ${cornersApart(one, first).toFixed(2)} mm apart${axcodes(affine) === axcodes(first.affine) ? '' : `, and are stored ${axcodes(affine)} and ${axcodes(first.affine)}`}.`,
         'register and resample the channels onto one grid first.',
       )
   }
