@@ -26,6 +26,23 @@ test('files that differ in their channel alone are one case, in the order of the
   ])
 })
 
+test('channel files that are not numbered 0 to the last, once each, make a case that fails with what is wrong', () => {
+  const problemOf = (channels: number, ...files: string[]) => {
+    const found = volumeCases(files.map(plain), channels)
+    assert.equal(found.length, 1)
+    return found[0]!.problem ?? null
+  }
+  assert.match(
+    problemOf(2, 'a_0003.nii', 'a_0000.nii')!,
+    /end in _0000, _0003; .* takes 2 channels, _0000 to _0001, and there is none for _0001[\s\S]*do: /,
+  )
+  assert.match(problemOf(2, 'a_0000.nii', 'a_0000.nii.gz')!, /two are _0000/)
+  assert.match(problemOf(2, 'a_0000.nii', 'a_0001.nii', 'a_0002.nii')!, /_0002 is one too many/)
+  assert.match(problemOf(3, 'a_0000.nii', 'a_0002.nii')!, /there is none for _0001/)
+  assert.equal(problemOf(2, 'a_0001.nii', 'a_0000.nii.gz'), null)
+  assert.equal(problemOf(2, 'case_0003.nii'), null, 'a file by itself may hold all channels')
+})
+
 test('DICOM files of a folder are a series, whatever they are called', () => {
   const files = [dicom('p/t1/2'), plain('p/x.nii'), dicom('p/t2/1.dcm'), dicom('p/t1/1')]
   const found = volumeCases(files, 1)

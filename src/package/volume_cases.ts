@@ -12,6 +12,8 @@ export interface VolumeCase {
   name: string
   /** Paths as given. */
   files: string[]
+  /** Why they make no case after all, for a person: it is listed as failed. */
+  problem?: string
 }
 
 /** A file by its name and how it begins: 132 bytes or more. */
@@ -82,8 +84,31 @@ function byChannel(files: readonly string[], channels: number): VolumeCase[] {
   return [...Map.groupBy(files, stemOf).values()].map((members) => {
     const sorted = [...members].sort()
     const first = sorted[0]!
-    return { case_id: basename(stemOf(first)).replace(NIFTI, ''), name: first, files: sorted }
+    const found = { case_id: basename(stemOf(first)).replace(NIFTI, ''), name: first, files: sorted }
+    // A file by itself may hold all channels, whatever number ends its name.
+    const problem = sorted.length > 1 ? channelProblem(sorted, channels) : null
+    return problem === null ? found : { ...found, problem }
   })
+}
+
+/** Files are put together by their names alone: a gap in their numbers would move the channels behind it. */
+function channelProblem(sorted: readonly string[], channels: number): string | null {
+  const numbers = sorted.map((file) => Number(CHANNEL.exec(file)![1]))
+  const wanted = Array.from({ length: channels }, (_, c) => c)
+  if (numbers.length === channels && numbers.every((n, c) => n === c)) return null
+  const ending = (n: number) => `_${String(n).padStart(4, '0')}`
+  const twice = numbers.find((n, i) => n === numbers[i + 1])
+  const missing = wanted.filter((c) => !numbers.includes(c))
+  const wrong =
+    twice !== undefined
+      ? `two are ${ending(twice)}`
+      : missing.length > 0
+        ? `there is none for ${missing.map(ending).join(', ')}`
+        : `${ending(numbers.find((n) => n >= channels)!)} is one too many`
+  return (
+    `The files of its channels end in ${numbers.map(ending).join(', ')}; the package takes ${channels} channels, ${ending(0)} to ${ending(channels - 1)}, and ${wrong}.\n` +
+    '  do: give exactly one file a channel; files that hold all channels each need names that do not end in such a number.'
+  )
 }
 
 function byFolder(files: readonly string[]): VolumeCase[] {

@@ -121,10 +121,11 @@ export async function findImages(paths: readonly string[]): Promise<InputCase[]>
 /** The cases that paths name, as `predictVolumes` finds them. */
 async function findVolumes(paths: readonly string[], takes: VolumeSpec): Promise<InputCase[]> {
   const { volumeInputs } = await import('./volume_inputs.ts')
-  return (await volumeInputs(paths, takes)).map(({ name, case_id, files }) => ({
+  return (await volumeInputs(paths, takes)).map(({ name, case_id, files, problem }) => ({
     name,
     case_id,
     async read() {
+      if (problem !== undefined) throw new UserError(problem)
       const bytes: Uint8Array[] = []
       for (const file of files) bytes.push(await readBytes(file))
       return bytes

@@ -82,6 +82,28 @@ test('instances that make no volume are listed as failed, with the reason', asyn
   assert.match(failed[0]!.reason, /Slices are missing/)
 })
 
+test('channel files with a gap in their numbers are listed as failed, and stop nothing', async () => {
+  const dir = join(scratch, 'channels')
+  await mkdir(dir)
+  const two = join(scratch, 'two-channels')
+  const spec = {
+    ...TINY_VOLUME_SPEC,
+    channels: 2,
+    intensity: [0, 1].map(() => ({ kind: 'zscore' }) as const),
+  }
+  await writeTinySegmenter(two, { spec })
+  const [volume] = await goldenVolumes(TINY_VOLUME_SPEC, [16, 20, 12])
+  for (const name of ['a_0000', 'a_0003', 'b_0000', 'b_0001'])
+    await writeFile(join(dir, `${name}.nii.gz`), volume!.bytes)
+  const { predictions, failed } = await predict(two, [dir], {}, quietIo())
+  assert.deepEqual(
+    predictions.map((one) => one.case_id),
+    ['b'],
+  )
+  assert.equal(failed[0]!.file, join(dir, 'a_0000.nii.gz'))
+  assert.match(failed[0]!.reason, /there is none for _0001/)
+})
+
 test('a package of 2D images writes grey PNG masks of the size of each image, and counts pixels', async () => {
   const images = join(scratch, 'pkg-images')
   await writeTinySegmenter(images, TINY_IMAGE)
