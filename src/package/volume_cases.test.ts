@@ -63,6 +63,20 @@ test('cases of one name keep the name of their folder', () => {
     ['b_x', ['b/x.nii.gz']],
     ['x', ['x.nii']],
   ])
+  const image = (path: string) => ({ path, start: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10) })
+  const found = casesOfFiles(['x/p/1.png', 'y/p/1.png', 'd/a.png', 'd/a.jpg'].map(image), {
+    channels: 1,
+    distance_unit: 'px',
+  })
+  assert.deepEqual(
+    found.map(({ case_id }) => case_id),
+    ['x_p_1', 'y_p_1', 'a.png', 'a.jpg'],
+  )
+  const series = [dicom('a/t1/1'), dicom('b/t1/1'), dicom('b/t1/2'), plain('b/t1.nii')]
+  assert.deepEqual(
+    volumeCases(series, 1).map(({ case_id }) => case_id),
+    ['t1.nii', 'a_t1', 'b_t1'],
+  )
 })
 
 test('volumes are told by their name or their bytes; the contents of a medium are none', () => {

@@ -4,6 +4,7 @@ import { withoutExtension } from '../imaging/image_names.ts'
 import { isRaster } from '../imaging/raster_volume.ts'
 import { rasterFormat } from '../imaging/signature.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
+import { withDistinctIds } from './distinct_ids.ts'
 
 /** A case to segment: one file, one a channel, or the instances of a series. */
 export interface VolumeCase {
@@ -63,6 +64,7 @@ function imageCases(files: readonly VolumeFile[], channels: number): VolumeCase[
         return [{ case_id: withoutExtension(basename(path)), name: sorted[0]!, files: sorted }]
       return sorted.map((one) => ({ case_id: withoutExtension(basename(one)), name: one, files: [one] }))
     }),
+    '_',
   )
 }
 
@@ -76,7 +78,7 @@ export function volumeCases(files: readonly VolumeFile[], channels: number): Vol
   const dicom = files.filter(({ start }) => isDicom(start))
   const others = files.filter(({ start }) => !isDicom(start))
   const paths = (some: readonly VolumeFile[]) => some.map(({ path }) => path)
-  return withDistinctIds([...byChannel(paths(others), channels), ...byFolder(paths(dicom))])
+  return withDistinctIds([...byChannel(paths(others), channels), ...byFolder(paths(dicom))], '_')
 }
 
 function byChannel(files: readonly string[], channels: number): VolumeCase[] {
@@ -117,15 +119,4 @@ function byFolder(files: readonly string[]): VolumeCase[] {
     name: folder,
     files: [...members].sort(),
   }))
-}
-
-/** Two files of one name in different folders keep their folder in their id. */
-function withDistinctIds(cases: readonly VolumeCase[]): VolumeCase[] {
-  const counts = new Map<string, number>()
-  for (const { case_id } of cases) counts.set(case_id, (counts.get(case_id) ?? 0) + 1)
-  return cases.map((one) => {
-    const folder = basename(dirname(one.files[0]!))
-    if (counts.get(one.case_id)! === 1 || folder === '.') return one
-    return { ...one, case_id: `${folder}_${one.case_id}` }
-  })
 }
