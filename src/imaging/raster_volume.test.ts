@@ -9,7 +9,7 @@ import { preprocessMask, preprocessVolume } from './preprocess_volume.ts'
 import type { Raster } from './raster.ts'
 import { readMask } from './read_mask.ts'
 import { readVolume, readVolumeHeader } from './read_volume.ts'
-import { handmadePng, pngChunk } from './testing/files.ts'
+import { handmadePng, handmadeTiff, pngChunk } from './testing/files.ts'
 
 const refuses = (work: Promise<unknown>, reason: RegExp, advice = /./) =>
   assert.rejects(work, (error) => {
@@ -172,6 +172,32 @@ test('a mask holds its values as stored: of 1, 2, 4, 8 and 16 bits, and the indi
   assert.deepEqual([...(await mask(indexed)).data], [0, 2, 1, 1, 0, 2])
   const deep: Raster = { data: Uint16Array.of(0, 3), height: 1, width: 2, channels: 1 }
   assert.deepEqual([...(await mask(await encodeRaster(deep, 'tiff'))).data], [0, 3])
+})
+
+test('a mask in a TIFF holds its values as stored, at each depth and whether 0 is shown black or white', async () => {
+  for (const [bits, pixels, values] of [
+    [1, [0b10110010, 0b01000000], [1, 0, 1, 1, 0, 0, 1, 0, 0, 1]],
+    [2, [0b11100100, 0b01110000], [3, 2, 1, 0, 1, 3]],
+    [4, [0x5f, 0x20, 0x1a, 0x00], [5, 15, 2, 1, 10, 0]],
+    [8, [0, 7, 255, 2, 1, 0], [0, 7, 255, 2, 1, 0]],
+    [16, [0, 0, 3, 0, 44, 1, 255, 255], [0, 3, 300, 65535]],
+  ] as const)
+    for (const photometric of [0, 1]) {
+      const height = bits <= 2 ? 1 : 2
+      const header = { height, width: values.length / height, bits, photometric }
+      const { data } = await mask(handmadeTiff(header, Uint8Array.from(pixels)))
+      assert.deepEqual([...data], values, `${bits} bits, PhotometricInterpretation ${photometric}`)
+    }
+})
+
+test('a TIFF mask with a palette is refused, as its indices are not read', async () => {
+  const header = { height: 1, width: 3, bits: 4, photometric: 3 }
+  const palette = Array.from({ length: 48 }, (_, i) => (i % 16) * 4369)
+  await refuses(
+    mask(handmadeTiff(header, Uint8Array.of(0x01, 0x20), palette)),
+    /TIFF with a palette; its indices are not read/,
+    /grey PNG/,
+  )
 })
 
 test('a mask in RGB is taken where its components are equal, and refused where they are colours', async () => {

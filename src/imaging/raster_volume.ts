@@ -76,7 +76,7 @@ const AS_LABELS = 'save it as grey PNG whose values are the labels, without colo
 
 /**
  * A mask in a raster file as a volume of one slice, its values as stored: the indices of a palette rather than its
- * colours, 0 and 1 of a PNG of one bit. RGB whose components are equal is grey.
+ * colours, 0 and 1 of a PNG of one bit, 0 of a TIFF that shows it white. RGB whose components are equal is grey.
  *
  * @throws {ImageError} for lossy files, colours, transparency
  */
@@ -95,12 +95,17 @@ export async function rasterMask(bytes: Uint8Array): Promise<Volume> {
   const grey = greyOf(raster)
   // Decoders widen narrow samples to 0..255.
   const step = samples.bits < 8 ? 255 / (2 ** samples.bits - 1) : 1
-  return asVolume({ ...grey, data: step === 1 ? grey.data : grey.data.map((value) => value / step) })
+  const top = samples.isWhiteZero ? (grey.data instanceof Uint16Array ? 65535 : 255) : null
+  if (step === 1 && top === null) return asVolume(grey)
+  return asVolume({
+    ...grey,
+    data: grey.data.map((value) => (top === null ? value : top - value) / step),
+  })
 }
 
-function samplesOf(bytes: Uint8Array, format: RasterFormat): { bits: number; isPalette: boolean } {
+function samplesOf(bytes: Uint8Array, format: RasterFormat): ReturnType<typeof tiffSamples> {
   if (format === 'tiff') return tiffSamples(bytes)
-  return { bits: format === 'png' ? bytes[24]! : 8, isPalette: false }
+  return { bits: format === 'png' ? bytes[24]! : 8, isPalette: false, isWhiteZero: false }
 }
 
 /** @throws {ImageError} for pixels that are coloured or not opaque */
