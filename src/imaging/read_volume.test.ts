@@ -52,3 +52,29 @@ test('channels lie on one grid within a tenth of a voxel at every corner, howeve
   await refuses([first, await channel(affine.with(8, 5.009))], /corners lie up to 0\.35 mm apart/)
   await refuses([first, await channel(affine.with(0, -2))], /another affine than channel 0/)
 })
+
+test('a header and its voxels in two files are one channel, whatever the voxels begin with', async () => {
+  const affine: Affine = [0, 0, 2, 0, 0, 3, 0, 0, 5, 0, 0, 0, 0, 0, 0, 1]
+  // The first bytes of a PNG and of a TIFF.
+  const starts = [
+    [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10],
+    [0x49, 0x49, 42, 0],
+  ]
+  const pairs: Uint8Array[] = []
+  for (const start of starts) {
+    const data = Uint8Array.from({ length: 24 }, (_, i) => start[i] ?? i)
+    const whole = await writeNifti({ data, channels: 1, shape: [2, 3, 4], affine }, { gzip: false })
+    const header = whole.slice(0, 348)
+    header[345] = 'i'.charCodeAt(0)
+    new DataView(header.buffer).setFloat32(108, 0, true)
+    pairs.push(header, whole.slice(352))
+  }
+  const one = await readVolume(pairs.slice(0, 2))
+  assert.deepEqual(
+    [one.format, one.volume.shape, ...one.volume.data.slice(0, 2)],
+    ['nifti', [2, 3, 4], 0x89, 0x50],
+  )
+  const { volume } = await readVolume(pairs)
+  assert.deepEqual([volume.channels, volume.data[24]], [2, 0x49])
+  await refuses(pairs.slice(0, 1), /one of a pair: its voxels lie in an .img file, which is not read with it/)
+})

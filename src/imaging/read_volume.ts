@@ -19,21 +19,37 @@ export interface ReadVolume {
 }
 
 /**
- * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid; or the
+ * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid, of a pair the
+ * .hdr and then its .img; or the
  * DICOM instances of one series, in any order; or PNG, JPEG, TIFF or WebP images, of which each is a slice by itself and
  * several are its channels. What a file is, its bytes decide.
  *
  * @throws {ImageError} if a file cannot be read, the files lie on different grids, or instances make no volume
  */
 export async function readVolume(files: readonly Uint8Array[]): Promise<ReadVolume> {
-  if (files.some(isDicom)) {
+  // Of a pair the second file is nothing but voxels, which look like anything.
+  const isPaired = files.length > 0 && (await isPairHeader(files[0]!))
+  if (!isPaired && files.some(isDicom)) {
     const { volume } = await seriesToVolume(readSeries(files))
     return { volume, format: 'dicom', notes: [] }
   }
-  if (files.some(isRaster)) return readRasters(files)
+  if (!isPaired && files.some(isRaster)) return readRasters(files)
   const volumes: Volume[] = []
-  for (const bytes of files) volumes.push(await readNifti(bytes))
+  for (let at = 0; at < files.length; at++) {
+    const bytes = files[at]!
+    volumes.push((await isPairHeader(bytes)) ? await readNifti(bytes, files[++at]) : await readNifti(bytes))
+  }
   return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti', notes: [] }
+}
+
+/** Whether a file is a NIfTI header whose voxels lie in another; what is no NIfTI is told when it is read. */
+async function isPairHeader(bytes: Uint8Array): Promise<boolean> {
+  try {
+    return (await readNiftiHeader(bytes)).layout === 'pair'
+  } catch (error) {
+    if (error instanceof ImageError) return false
+    throw error
+  }
 }
 
 async function readRasters(files: readonly Uint8Array[]): Promise<ReadVolume> {
@@ -61,6 +77,8 @@ export interface VolumeHeader extends Grid {
   distance_unit?: 'px'
   /** Of a sample of a raster image. */
   bits?: 8 | 16
+  /** Of NIfTI: whether the voxels lie in this file, or in the .img beside a .hdr. */
+  layout?: 'single' | 'pair'
 }
 
 /**

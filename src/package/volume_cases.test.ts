@@ -43,6 +43,15 @@ test('channel files that are not numbered 0 to the last, once each, make a case 
   assert.equal(problemOf(2, 'case_0003.nii'), null, 'a file by itself may hold all channels')
 })
 
+test('a header with its voxels in a file beside it is one file of a case, and comes first', () => {
+  const files = ['d/b.img', 'd/b.hdr', 'd/a_0001.img', 'd/a_0001.hdr', 'd/a_0000.nii', 'd/c.img'].map(plain)
+  assert.deepEqual(ids(volumeCases(files, 2)), [
+    ['b', ['d/b.hdr', 'd/b.img']],
+    ['a', ['d/a_0000.nii', 'd/a_0001.hdr', 'd/a_0001.img']],
+    ['c.img', ['d/c.img']],
+  ])
+})
+
 test('DICOM files of a folder are a series, whatever they are called', () => {
   const files = [dicom('p/t1/2'), plain('p/x.nii'), dicom('p/t2/1.dcm'), dicom('p/t1/1')]
   const found = volumeCases(files, 1)

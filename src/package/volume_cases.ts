@@ -23,8 +23,10 @@ export interface VolumeFile {
   start: Uint8Array
 }
 
-const NIFTI = /\.nii(\.gz)?$/i
-const CHANNEL = /_(\d{4})\.nii(\.gz)?$/i
+const NIFTI = /\.(nii(\.gz)?|hdr)$/i
+const CHANNEL = /_(\d{4})\.(nii(\.gz)?|hdr)$/i
+/** The voxels of a .hdr beside it. */
+const PAIRED = /\.img$/i
 const IMAGE_CHANNEL = /_(\d{4})(\.[a-z]+)$/i
 
 /** What a package takes. */
@@ -32,7 +34,7 @@ export type Takes = Pick<VolumeSpec, 'channels' | 'distance_unit'>
 
 /** Files of a folder or an archive that hold voxels, by what they are called or begin with. */
 export function isVolumeFile({ path, start }: VolumeFile): boolean {
-  return NIFTI.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
+  return NIFTI.test(path) || PAIRED.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
 /** Files of a folder or an archive that a package may take: images by what they begin with, or volumes. */
@@ -78,7 +80,29 @@ export function volumeCases(files: readonly VolumeFile[], channels: number): Vol
   const dicom = files.filter(({ start }) => isDicom(start))
   const others = files.filter(({ start }) => !isDicom(start))
   const paths = (some: readonly VolumeFile[]) => some.map(({ path }) => path)
-  return withDistinctIds([...byChannel(paths(others), channels), ...byFolder(paths(dicom))], '_')
+  const { files: headed, imageOf } = withoutPairedImages(paths(others))
+  const volumes = byChannel(headed, channels).map((one) => ({
+    ...one,
+    files: one.files.flatMap((file) => [file, ...(imageOf.get(file) ?? [])]),
+  }))
+  return withDistinctIds([...volumes, ...byFolder(paths(dicom))], '_')
+}
+
+/** The .hdr of a NIfTI pair stands for both; an .img without one stays, to be told that it cannot be read. */
+function withoutPairedImages(files: readonly string[]) {
+  const headers = new Map(
+    files.filter((file) => /\.hdr$/i.test(file)).map((file) => [file.slice(0, -4), file]),
+  )
+  const headerOf = (file: string) => (PAIRED.test(file) ? headers.get(file.slice(0, -4)) : undefined)
+  return {
+    files: files.filter((file) => headerOf(file) === undefined),
+    imageOf: new Map(
+      files.flatMap((file): [string, string[]][] => {
+        const header = headerOf(file)
+        return header === undefined ? [] : [[header, [file]]]
+      }),
+    ),
+  }
 }
 
 function byChannel(files: readonly string[], channels: number): VolumeCase[] {

@@ -64,6 +64,28 @@ test('a NIfTI volume gets no DICOM mask', async () => {
   assert.equal(predictions[0]!.mask_dicom, undefined)
 })
 
+test('a NIfTI pair is one case, of a folder and by the name of its header alone', async () => {
+  const { volume } = await readVolume(obliqueSeries().files)
+  const whole = await writeNifti(volume, { gzip: false })
+  const header = whole.slice(0, 348)
+  header[345] = 'i'.charCodeAt(0)
+  new DataView(header.buffer).setFloat32(108, 0, true)
+  const dir = join(scratch, 'pair')
+  await mkdir(dir)
+  await writeFile(join(dir, 'a.hdr'), header)
+  await writeFile(join(dir, 'a.img'), whole.slice(352))
+  const single = await folder('single', [whole], '.nii')
+  const [expected] = (await predict(pkg, [single], {}, quietIo())).predictions
+  for (const paths of [[dir], [join(dir, 'a.hdr')], [join(dir, 'a.img'), join(dir, 'a.hdr')]]) {
+    const { predictions, failed } = await predict(pkg, paths, {}, quietIo())
+    assert.deepEqual(failed, [])
+    assert.deepEqual(
+      predictions.map((one) => [one.case_id, one.volumes_ml]),
+      [['a', expected!.volumes_ml]],
+    )
+  }
+})
+
 test('a series that no segmentation can refer to keeps its NIfTI mask, with a warning', async () => {
   const dir = await folder('unreferable', obliqueSeries({ FrameOfReferenceUID: '' }).files)
   const { predictions } = await predict(pkg, [dir], { out: join(scratch, 'out-unreferable') }, quietIo())
