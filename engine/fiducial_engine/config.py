@@ -558,6 +558,9 @@ class VolumeSpec:
     # Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels.
     # Absent: mm.
     distance_unit: Annotated[Literal["px"] | None, "may be absent"]
+    # Of a sample of such an image; a file of another depth is refused. Absent: of volumes, and of sets and packages
+    # made before this was noted.
+    bits: Annotated[Literal[8] | Literal[16] | None, "may be absent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

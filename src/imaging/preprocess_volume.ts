@@ -7,6 +7,7 @@ import { ImageError } from './image_error.ts'
 import { refuseNonFinite } from './intensity/non_finite.ts'
 import { normalizeChannel } from './intensity/normalize_channel.ts'
 import { checkMaskGrid } from './mask_grid.ts'
+import { sampleBits } from './raster_volume.ts'
 import { type DrawnOn, readMask } from './read_mask.ts'
 import { readVolume } from './read_volume.ts'
 import { STORED_ARRAYS, type StoredVoxels, toStored } from './store_volume.ts'
@@ -38,8 +39,9 @@ export async function preprocessVolume(
   images: readonly Uint8Array[],
   spec: VolumeSpec,
 ): Promise<StoredVolume> {
-  const { volume, format, notes } = await readVolume(images)
+  const { volume, format, notes: read } = await readVolume(images)
   refuseOtherKind(volume, spec, format)
+  refuseOtherDepth(volume, spec)
   if (volume.channels !== spec.channels)
     throw new ImageError(
       `The ${spec.distance_unit === 'px' ? 'image' : 'volume'} has ${volume.channels} channel${volume.channels === 1 ? '' : 's'}; ${spec.channels} ${spec.channels === 1 ? 'is' : 'are'} expected.`,
@@ -48,6 +50,7 @@ export async function preprocessVolume(
         : 'check which modalities the file holds.',
     )
   refuseNonFinite(volume)
+  const notes = [...read, ...clippedNotes(volume, spec)]
   const source: StoredVolume['source'] = { shape: volume.shape, affine: volume.affine, ...unitOf(spec) }
   const grid = planGrid(source, { orientation: spec.orientation, spacing_mm: spec.spacing_mm })
   const { data, shape, affine, place } = storedImage(volume, grid, spec)
@@ -97,6 +100,32 @@ function refuseOtherKind(volume: Volume, spec: VolumeSpec, format: string): void
         `The file is a 2D image (${format}); volumes are expected here: NIfTI, or a DICOM series.`,
         'give the volume; an image knows neither its place in the patient nor its scale.',
       )
+}
+
+/** @throws {ImageError} for 16-bit images where 8 bits were trained, or the reverse: every value would mean another grey */
+function refuseOtherDepth(volume: Volume, { bits }: VolumeSpec): void {
+  const found = sampleBits(volume)
+  if (bits === undefined || found === bits) return
+  throw new ImageError(
+    `The image has ${found} bits a sample; ${bits} are expected, as all images of the training data had.`,
+    'export it from its source as those images were; to change the depth of this file alone may leave other greys.',
+  )
+}
+
+/** 16-bit scanners fill a part of their range, and a case outside of the sample may go beyond what the window was made for. */
+function clippedNotes({ data, channels }: Volume, { bits, intensity }: VolumeSpec): string[] {
+  if (bits !== 16) return []
+  const pixels = data.length / channels
+  const tops = intensity.flatMap((one, c) =>
+    one.kind === 'window' && data.subarray(c * pixels, (c + 1) * pixels).some((value) => value > one.high)
+      ? [one.high]
+      : [],
+  )
+  // The same words for every image: preparation counts notes by their text.
+  return [...new Set(tops)].map(
+    (top) =>
+      `The image has values above ${top}, where its window (prepare.intensity) ends; they are clipped.`,
+  )
 }
 
 interface StoredImage extends Grid {

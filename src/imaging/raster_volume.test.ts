@@ -9,7 +9,7 @@ import { preprocessMask, preprocessVolume } from './preprocess_volume.ts'
 import type { Raster } from './raster.ts'
 import { readMask } from './read_mask.ts'
 import { readVolume, readVolumeHeader } from './read_volume.ts'
-import { handmadePng, pngChunk } from './testing/files.ts'
+import { handmadePng, handmadeTiff, pngChunk } from './testing/files.ts'
 
 const refuses = (work: Promise<unknown>, reason: RegExp, advice = /./) =>
   assert.rejects(work, (error) => {
@@ -82,6 +82,40 @@ test('16-bit grey keeps its samples, and two files are two channels', async () =
   assert.equal((await readVolumeHeader(a)).bits, 16)
 })
 
+test('an image of another depth than the spec is refused, a spec without a depth takes both, and channels share one', async () => {
+  const shallow = await encodeRaster(grey([1, 2], 1), 'png')
+  const deep = await encodeRaster({ data: Uint16Array.of(1, 2), height: 1, width: 2, channels: 1 }, 'png')
+  await refuses(
+    preprocessVolume([deep], { ...SPEC, bits: 8 }),
+    /has 16 bits a sample; 8 are expected/,
+    /export it from its source/,
+  )
+  await refuses(preprocessVolume([shallow], { ...SPEC, bits: 16 }), /has 8 bits a sample; 16 are expected/)
+  for (const [file, bits] of [
+    [shallow, 8],
+    [deep, 16],
+  ] as const) {
+    const stored = await preprocessVolume([file], { ...SPEC, bits })
+    assert.deepEqual([...stored.data], [1, 2])
+    assert.deepEqual([...(await preprocessVolume([file], SPEC)).data], [1, 2])
+  }
+  await refuses(readVolume([deep, shallow]), /Channel 1 has 8 bits a sample and channel 0 16/)
+})
+
+test('16-bit values above the top of the window are noted', async () => {
+  const top = { ...SPEC, bits: 16, intensity: [{ kind: 'window', low: 0, high: 4095 }] } as const
+  const notesOf = async (value: number) => {
+    const raster: Raster = { data: Uint16Array.of(0, value), height: 1, width: 2, channels: 1 }
+    const { notes } = await preprocessVolume([await encodeRaster(raster, 'png')], {
+      ...top,
+      intensity: [...top.intensity],
+    })
+    return notes.join()
+  }
+  assert.match(await notesOf(4096), /values above 4095, where its window \(prepare.intensity\) ends/)
+  assert.doesNotMatch(await notesOf(4095), /values above/)
+})
+
 test('an image that EXIF turns lies as it is displayed, and so does its mask on it', async () => {
   const turned = await encodeRaster(grey([1, 2, 3, 4, 5, 6], 2), 'tiff', { orientation: 6 })
   const { volume } = await readVolume([turned])
@@ -143,6 +177,32 @@ test('a mask holds its values as stored: of 1, 2, 4, 8 and 16 bits, and the indi
   assert.ok(pool.equals(before))
   const deep: Raster = { data: Uint16Array.of(0, 3), height: 1, width: 2, channels: 1 }
   assert.deepEqual([...(await mask(await encodeRaster(deep, 'tiff'))).data], [0, 3])
+})
+
+test('a mask in a TIFF holds its values as stored, at each depth and whether 0 is shown black or white', async () => {
+  for (const [bits, pixels, values] of [
+    [1, [0b10110010, 0b01000000], [1, 0, 1, 1, 0, 0, 1, 0, 0, 1]],
+    [2, [0b11100100, 0b01110000], [3, 2, 1, 0, 1, 3]],
+    [4, [0x5f, 0x20, 0x1a, 0x00], [5, 15, 2, 1, 10, 0]],
+    [8, [0, 7, 255, 2, 1, 0], [0, 7, 255, 2, 1, 0]],
+    [16, [0, 0, 3, 0, 44, 1, 255, 255], [0, 3, 300, 65535]],
+  ] as const)
+    for (const photometric of [0, 1]) {
+      const height = bits <= 2 ? 1 : 2
+      const header = { height, width: values.length / height, bits, photometric }
+      const { data } = await mask(handmadeTiff(header, Uint8Array.from(pixels)))
+      assert.deepEqual([...data], values, `${bits} bits, PhotometricInterpretation ${photometric}`)
+    }
+})
+
+test('a TIFF mask with a palette is refused, as its indices are not read', async () => {
+  const header = { height: 1, width: 3, bits: 4, photometric: 3 }
+  const palette = Array.from({ length: 48 }, (_, i) => (i % 16) * 4369)
+  await refuses(
+    mask(handmadeTiff(header, Uint8Array.of(0x01, 0x20), palette)),
+    /TIFF with a palette; its indices are not read/,
+    /grey PNG/,
+  )
 })
 
 test('a mask in RGB is taken where its components are equal, and refused where they are colours', async () => {

@@ -40,6 +40,19 @@ export async function rasterVolume(
 /** Of half a turn the size tells nothing: whoever draws or opens a mask has to know. */
 const TURNED = 'The image is turned upright by its EXIF tag; its mask lies on it as it is displayed.'
 
+/** Bits of a sample of a raster image's volume. */
+export const sampleBits = ({ data }: Pick<Volume, 'data'>): 8 | 16 => (data instanceof Uint8Array ? 8 : 16)
+
+/** @throws {ImageError} for channels of 8 and of 16 bits in one case: one window cannot serve both */
+export function refuseMixedDepths(bits: readonly (8 | 16 | undefined)[]): void {
+  const other = bits.findIndex((one) => one !== bits[0])
+  if (other < 0) return
+  throw new ImageError(
+    `Channel ${other} has ${bits[other]} bits a sample and channel 0 ${bits[0]}.`,
+    'give all channels of a case in one depth.',
+  )
+}
+
 /** What `rasterVolume` would make, by the header of a whole file. */
 export interface RasterGrid extends Grid {
   channels: number
@@ -63,7 +76,7 @@ const AS_LABELS = 'save it as grey PNG whose values are the labels, without colo
 
 /**
  * A mask in a raster file as a volume of one slice, its values as stored: the indices of a palette rather than its
- * colours, 0 and 1 of a PNG of one bit. RGB whose components are equal is grey.
+ * colours, 0 and 1 of a PNG of one bit, 0 of a TIFF that shows it white. RGB whose components are equal is grey.
  *
  * @throws {ImageError} for lossy files, colours, transparency
  */
@@ -82,12 +95,17 @@ export async function rasterMask(bytes: Uint8Array): Promise<Volume> {
   const grey = greyOf(raster)
   // Decoders widen narrow samples to 0..255.
   const step = samples.bits < 8 ? 255 / (2 ** samples.bits - 1) : 1
-  return asVolume({ ...grey, data: step === 1 ? grey.data : grey.data.map((value) => value / step) })
+  const top = samples.isWhiteZero ? (grey.data instanceof Uint16Array ? 65535 : 255) : null
+  if (step === 1 && top === null) return asVolume(grey)
+  return asVolume({
+    ...grey,
+    data: grey.data.map((value) => (top === null ? value : top - value) / step),
+  })
 }
 
-function samplesOf(bytes: Uint8Array, format: RasterFormat): { bits: number; isPalette: boolean } {
+function samplesOf(bytes: Uint8Array, format: RasterFormat): ReturnType<typeof tiffSamples> {
   if (format === 'tiff') return tiffSamples(bytes)
-  return { bits: format === 'png' ? bytes[24]! : 8, isPalette: false }
+  return { bits: format === 'png' ? bytes[24]! : 8, isPalette: false, isWhiteZero: false }
 }
 
 /** @throws {ImageError} for pixels that are coloured or not opaque */

@@ -3,9 +3,10 @@ import { seriesToVolume } from './dicom/series.ts'
 import { isDicom } from './dicom/signature.ts'
 import type { Grid } from './geometry/grid.ts'
 import { axcodes } from './geometry/orientation.ts'
+import { cornersApart, isSameGrid } from './geometry/same_grid.ts'
 import { ImageError } from './image_error.ts'
 import { readNifti, readNiftiHeader } from './nifti/read.ts'
-import { isRaster, rasterGrid, rasterVolume } from './raster_volume.ts'
+import { isRaster, rasterGrid, rasterVolume, refuseMixedDepths, sampleBits } from './raster_volume.ts'
 import type { Volume, Voxels } from './volume.ts'
 
 /** What a case's files hold, and what they are. */
@@ -18,21 +19,37 @@ export interface ReadVolume {
 }
 
 /**
- * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid; or the
+ * The volume that a case's files hold: one NIfTI file with all its channels, or one a channel on the same grid, of a pair the
+ * .hdr and then its .img; or the
  * DICOM instances of one series, in any order; or PNG, JPEG, TIFF or WebP images, of which each is a slice by itself and
  * several are its channels. What a file is, its bytes decide.
  *
  * @throws {ImageError} if a file cannot be read, the files lie on different grids, or instances make no volume
  */
 export async function readVolume(files: readonly Uint8Array[]): Promise<ReadVolume> {
-  if (files.some(isDicom)) {
+  // Of a pair the second file is nothing but voxels, which look like anything.
+  const isPaired = files.length > 0 && (await isPairHeader(files[0]!))
+  if (!isPaired && files.some(isDicom)) {
     const { volume } = await seriesToVolume(readSeries(files))
     return { volume, format: 'dicom', notes: [] }
   }
-  if (files.some(isRaster)) return readRasters(files)
+  if (!isPaired && files.some(isRaster)) return readRasters(files)
   const volumes: Volume[] = []
-  for (const bytes of files) volumes.push(await readNifti(bytes))
+  for (let at = 0; at < files.length; at++) {
+    const bytes = files[at]!
+    volumes.push((await isPairHeader(bytes)) ? await readNifti(bytes, files[++at]) : await readNifti(bytes))
+  }
   return { volume: volumes.length === 1 ? volumes[0]! : stacked(volumes), format: 'nifti', notes: [] }
+}
+
+/** Whether a file is a NIfTI header whose voxels lie in another; what is no NIfTI is told when it is read. */
+async function isPairHeader(bytes: Uint8Array): Promise<boolean> {
+  try {
+    return (await readNiftiHeader(bytes)).layout === 'pair'
+  } catch (error) {
+    if (error instanceof ImageError) return false
+    throw error
+  }
 }
 
 async function readRasters(files: readonly Uint8Array[]): Promise<ReadVolume> {
@@ -45,6 +62,7 @@ async function readRasters(files: readonly Uint8Array[]): Promise<ReadVolume> {
   const read: Awaited<ReturnType<typeof rasterVolume>>[] = []
   for (const bytes of files) read.push(await rasterVolume(bytes))
   const volumes = read.map((one) => one.volume)
+  refuseMixedDepths(volumes.map(sampleBits))
   return {
     volume: volumes.length === 1 ? volumes[0]! : stacked(volumes),
     format: read[0]!.format,
@@ -59,6 +77,8 @@ export interface VolumeHeader extends Grid {
   distance_unit?: 'px'
   /** Of a sample of a raster image. */
   bits?: 8 | 16
+  /** Of NIfTI: whether the voxels lie in this file, or in the .img beside a .hdr. */
+  layout?: 'single' | 'pair'
 }
 
 /**
@@ -73,16 +93,16 @@ export async function readVolumeHeader(start: Uint8Array): Promise<VolumeHeader>
 /** Channels of several volumes behind each other. */
 function stacked(volumes: readonly Volume[]): Volume {
   const first = volumes[0]!
-  for (const [i, { shape, affine }] of volumes.entries()) {
+  for (const [i, one] of volumes.entries()) {
+    const { shape, affine } = one
     if (shape.some((size, k) => size !== first.shape[k]))
       throw new ImageError(
         `Channel ${i} has ${shape.join('×')} voxels and channel 0 ${first.shape.join('×')} (z×y×x).`,
         'resample the channels onto one grid first.',
       )
-    const apart = Math.max(...affine.map((value, k) => Math.abs(value - first.affine[k]!)))
-    if (apart > 1e-2)
+    if (!isSameGrid(one, first))
       throw new ImageError(
-        `Channel ${i} has another affine than channel 0: they differ by up to ${apart.toPrecision(3)}${axcodes(affine) === axcodes(first.affine) ? '' : `, and are stored ${axcodes(affine)} and ${axcodes(first.affine)}`}.`,
+        `Channel ${i} has another affine than channel 0: their corners lie up to ${cornersApart(one, first).toFixed(2)} mm apart${axcodes(affine) === axcodes(first.affine) ? '' : `, and are stored ${axcodes(affine)} and ${axcodes(first.affine)}`}.`,
         'register and resample the channels onto one grid first.',
       )
   }

@@ -36,7 +36,7 @@ export interface ResolvedVolumeSpec {
  * The complete preprocess spec of a recipe of volumes, `auto` filled in from a sample of the cases.
  *
  * @param modalities as the data set names them, one a channel; null where it does not
- * @throws {UserError} if the cases differ in their channels, or the recipe lists other channels than they have
+ * @throws {UserError} if the cases differ in their channels or depth, or the recipe lists other channels than they have
  */
 export function resolveVolumeSpec(
   prepare: VolumePrepare,
@@ -45,6 +45,7 @@ export function resolveVolumeSpec(
 ): ResolvedVolumeSpec {
   const channels = channelsOf(sample, modalities)
   const unit = unitOfSample(sample)
+  const depth = depthOfSample(sample)
   const reasons: string[] = []
   const spacing = spacingOf(prepare, sample, reasons)
   const intensity = intensitiesOf(prepare, sample, channels, modalities, reasons)
@@ -66,6 +67,7 @@ export function resolveVolumeSpec(
     intensity,
     dtype,
     ...unit,
+    ...depth,
   }
   return { spec, caseBytes: meanBytes(spec, sample), reasons }
 }
@@ -94,6 +96,19 @@ function unitOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'distan
   throw new UserError(
     `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes; a network takes one of the two.\n` +
       '  do: make two data sets of them.',
+  )
+}
+
+/** @throws {UserError} for 2D images of 8 and of 16 bits in one data set: the same grey has two values */
+function depthOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'bits'> {
+  const known = sample.flatMap(({ bits }) => bits ?? [])
+  if (known.length < sample.length) return {}
+  const deep = known.filter((bits) => bits === 16).length
+  if (deep === 0) return { bits: 8 }
+  if (deep === known.length) return { bits: 16 }
+  throw new UserError(
+    `Of ${known.length} sampled images ${deep} ${deep === 1 ? 'has' : 'have'} 16 bits a sample and the others 8; a network takes one of the two.\n` +
+      '  do: export all from their source in one depth; of two scanners, make two data sets.',
   )
 }
 

@@ -37,11 +37,16 @@ export function tiffHeader(bytes: Uint8Array): StoredHeader {
   }
 }
 
-/** Bits of a sample as stored, and whether samples are indices of a palette. */
-export function tiffSamples(bytes: Uint8Array): { bits: number; isPalette: boolean } {
+/** Bits of a sample as stored, and whether samples are indices of a palette, or white at 0, which decoders turn round. */
+export function tiffSamples(bytes: Uint8Array): { bits: number; isPalette: boolean; isWhiteZero: boolean } {
   const first = readDirectories(tiffReader(bytes, 'TIFF'))[0]
   if (first === undefined) throw damaged('it has no directory')
-  return { bits: sampleType(first).bits, isPalette: number(first, TAG.photometric, 1) === PALETTE }
+  const photometric = number(first, TAG.photometric, 1)
+  return {
+    bits: sampleType(first).bits,
+    isPalette: photometric === PALETTE,
+    isWhiteZero: photometric === WHITE_IS_ZERO,
+  }
 }
 
 /**
@@ -103,6 +108,7 @@ function colours(directory: Directory, bits: number): { colour: StoredHeader['co
   return { colour: known.colour, extra }
 }
 
+const WHITE_IS_ZERO = 0
 const PALETTE = 3
 const PHOTOMETRICS: Record<number, { colour: StoredHeader['colour']; samples: number }> = {
   0: { colour: 'grey', samples: 1 },

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { axcodes } from '../imaging/geometry/orientation.ts'
 import type { Triple } from '../imaging/volume.ts'
+import { UserError } from '../schema/errors.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
+import { encodeSafetensors } from '../storage/safetensors.ts'
 import { goldenVolumes, readGoldenVolumes, tensorSha256, writeGoldenVolumes } from './golden_volume.ts'
 import { TINY_IMAGE_SPEC, TINY_VOLUME_SPEC } from './testing/tiny_segmenter.ts'
 
@@ -69,6 +71,23 @@ test('what is written is what is read, the stored tensor made anew from the file
     }
   } finally {
     await rm(dir, { recursive: true, force: true })
+  }
+})
+
+test('a file without its tensor is told by name', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'fiducial-golden-tensor-'))
+  try {
+    const golden = await goldenVolumes(TINY_VOLUME_SPEC, PATCH)
+    const probabilities = golden.map(({ stored }) => new Float32Array(2 * stored.data.length))
+    await writeGoldenVolumes(dir, golden, probabilities, MODEL)
+    const tensor = { dtype: 'F32' as const, shape: [1], data: new Float32Array(1) }
+    await writeFile(join(dir, 'golden/ras.safetensors'), encodeSafetensors({ other: tensor }))
+    await assert.rejects(
+      readGoldenVolumes(dir, TINY_VOLUME_SPEC),
+      (error) => error instanceof UserError && /ras\.safetensors holds no float32 tensor/.test(error.message),
+    )
+  } finally {
+    await rm(dir, { recursive: true })
   }
 })
 

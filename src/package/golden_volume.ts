@@ -7,6 +7,7 @@ import { preprocessVolume, type StoredVolume } from '../imaging/preprocess_volum
 import type { Raster } from '../imaging/raster.ts'
 import { readMask } from '../imaging/read_mask.ts'
 import type { Affine, Triple } from '../imaging/volume.ts'
+import { UserError } from '../schema/errors.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import { GoldenVolumes, type SegmentPackage } from '../schema/segment_package.ts'
 import { makeFolder, readBytes, sha256 } from '../storage/local.ts'
@@ -104,7 +105,11 @@ export async function writeGoldenVolumes(
   return expected
 }
 
-/** Reads `golden/` back, preprocessed anew. */
+/**
+ * Reads `golden/` back, preprocessed anew.
+ *
+ * @throws {UserError} naming the file that is missing or damaged
+ */
 export async function readGoldenVolumes(packageDir: string, spec: VolumeSpec): Promise<ExpectedVolume[]> {
   const dir = join(packageDir, 'golden')
   const where = join(dir, 'golden.json')
@@ -122,10 +127,18 @@ export async function readGoldenVolumes(packageDir: string, spec: VolumeSpec): P
         }),
         stored: await preprocessVolume([bytes, ...others], spec),
         tensor_sha256,
-        probabilities: (await readSafetensors(join(dir, probabilities))).probabilities!.data as Float32Array,
+        probabilities: await readProbabilities(join(dir, probabilities)),
         mask: (await readMask(await readBytes(join(dir, mask)), null)).volume.data as Uint8Array,
       }
     }),
+  )
+}
+
+async function readProbabilities(path: string): Promise<Float32Array> {
+  const data = (await readSafetensors(path)).probabilities?.data
+  if (data instanceof Float32Array) return data
+  throw new UserError(
+    `${path} holds no float32 tensor "probabilities".\n  do: copy the package again from where it was made.`,
   )
 }
 
@@ -172,7 +185,12 @@ function phantomRasters(spec: VolumeSpec, shape: Triple): Raster[] {
   const [, height, width] = shape
   const { channels } = spec
   const values = phantomValues(spec, shape, 255)
-  const isWide = spec.intensity.some((one) => one.kind === 'window' && one.high > 255)
+  // Specs from before depths were noted show it by their window alone.
+  const isWide =
+    spec.bits === undefined
+      ? spec.intensity.some((one) => one.kind === 'window' && one.high > 255)
+      : spec.bits === 16
+  const most = isWide ? 65535 : 255
   const samples = (length: number) => (isWide ? new Uint16Array(length) : new Uint8Array(length))
   const pixels = height * width
   const perFile = channels === 3 ? 3 : 1
@@ -180,7 +198,7 @@ function phantomRasters(spec: VolumeSpec, shape: Triple): Raster[] {
     const data = samples(pixels * perFile)
     for (let c = 0; c < perFile; c++)
       for (let i = 0; i < pixels; i++)
-        data[i * perFile + c] = Math.max(0, Math.round(values[(file + c) * pixels + i]!))
+        data[i * perFile + c] = Math.min(most, Math.max(0, Math.round(values[(file + c) * pixels + i]!)))
     return { data, height, width, channels: perFile }
   })
 }

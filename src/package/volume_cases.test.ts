@@ -26,6 +26,32 @@ test('files that differ in their channel alone are one case, in the order of the
   ])
 })
 
+test('channel files that are not numbered 0 to the last, once each, make a case that fails with what is wrong', () => {
+  const problemOf = (channels: number, ...files: string[]) => {
+    const found = volumeCases(files.map(plain), channels)
+    assert.equal(found.length, 1)
+    return found[0]!.problem ?? null
+  }
+  assert.match(
+    problemOf(2, 'a_0003.nii', 'a_0000.nii')!,
+    /end in _0000, _0003; .* takes 2 channels, _0000 to _0001, and there is none for _0001[\s\S]*do: /,
+  )
+  assert.match(problemOf(2, 'a_0000.nii', 'a_0000.nii.gz')!, /two are _0000/)
+  assert.match(problemOf(2, 'a_0000.nii', 'a_0001.nii', 'a_0002.nii')!, /_0002 is one too many/)
+  assert.match(problemOf(3, 'a_0000.nii', 'a_0002.nii')!, /there is none for _0001/)
+  assert.equal(problemOf(2, 'a_0001.nii', 'a_0000.nii.gz'), null)
+  assert.equal(problemOf(2, 'case_0003.nii'), null, 'a file by itself may hold all channels')
+})
+
+test('a header with its voxels in a file beside it is one file of a case, and comes first', () => {
+  const files = ['d/b.img', 'd/b.hdr', 'd/a_0001.img', 'd/a_0001.hdr', 'd/a_0000.nii', 'd/c.img'].map(plain)
+  assert.deepEqual(ids(volumeCases(files, 2)), [
+    ['b', ['d/b.hdr', 'd/b.img']],
+    ['a', ['d/a_0000.nii', 'd/a_0001.hdr', 'd/a_0001.img']],
+    ['c.img', ['d/c.img']],
+  ])
+})
+
 test('DICOM files of a folder are a series, whatever they are called', () => {
   const files = [dicom('p/t1/2'), plain('p/x.nii'), dicom('p/t2/1.dcm'), dicom('p/t1/1')]
   const found = volumeCases(files, 1)
@@ -46,6 +72,20 @@ test('cases of one name keep the name of their folder', () => {
     ['b_x', ['b/x.nii.gz']],
     ['x', ['x.nii']],
   ])
+  const image = (path: string) => ({ path, start: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10) })
+  const found = casesOfFiles(['x/p/1.png', 'y/p/1.png', 'd/a.png', 'd/a.jpg'].map(image), {
+    channels: 1,
+    distance_unit: 'px',
+  })
+  assert.deepEqual(
+    found.map(({ case_id }) => case_id),
+    ['x_p_1', 'y_p_1', 'a.png', 'a.jpg'],
+  )
+  const series = [dicom('a/t1/1'), dicom('b/t1/1'), dicom('b/t1/2'), plain('b/t1.nii')]
+  assert.deepEqual(
+    volumeCases(series, 1).map(({ case_id }) => case_id),
+    ['t1.nii', 'a_t1', 'b_t1'],
+  )
 })
 
 test('volumes are told by their name or their bytes; the contents of a medium are none', () => {

@@ -4,6 +4,7 @@ import { withoutExtension } from '../imaging/image_names.ts'
 import { isRaster } from '../imaging/raster_volume.ts'
 import { rasterFormat } from '../imaging/signature.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
+import { withDistinctIds } from './distinct_ids.ts'
 
 /** A case to segment: one file, one a channel, or the instances of a series. */
 export interface VolumeCase {
@@ -12,6 +13,8 @@ export interface VolumeCase {
   name: string
   /** Paths as given. */
   files: string[]
+  /** Why they make no case after all, for a person: it is listed as failed. */
+  problem?: string
 }
 
 /** A file by its name and how it begins: 132 bytes or more. */
@@ -20,8 +23,10 @@ export interface VolumeFile {
   start: Uint8Array
 }
 
-const NIFTI = /\.nii(\.gz)?$/i
-const CHANNEL = /_(\d{4})\.nii(\.gz)?$/i
+const NIFTI = /\.(nii(\.gz)?|hdr)$/i
+const CHANNEL = /_(\d{4})\.(nii(\.gz)?|hdr)$/i
+/** The voxels of a .hdr beside it. */
+const PAIRED = /\.img$/i
 const IMAGE_CHANNEL = /_(\d{4})(\.[a-z]+)$/i
 
 /** What a package takes. */
@@ -29,7 +34,7 @@ export type Takes = Pick<VolumeSpec, 'channels' | 'distance_unit'>
 
 /** Files of a folder or an archive that hold voxels, by what they are called or begin with. */
 export function isVolumeFile({ path, start }: VolumeFile): boolean {
-  return NIFTI.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
+  return NIFTI.test(path) || PAIRED.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
 /** Files of a folder or an archive that a package may take: images by what they begin with, or volumes. */
@@ -61,6 +66,7 @@ function imageCases(files: readonly VolumeFile[], channels: number): VolumeCase[
         return [{ case_id: withoutExtension(basename(path)), name: sorted[0]!, files: sorted }]
       return sorted.map((one) => ({ case_id: withoutExtension(basename(one)), name: one, files: [one] }))
     }),
+    '_',
   )
 }
 
@@ -74,7 +80,29 @@ export function volumeCases(files: readonly VolumeFile[], channels: number): Vol
   const dicom = files.filter(({ start }) => isDicom(start))
   const others = files.filter(({ start }) => !isDicom(start))
   const paths = (some: readonly VolumeFile[]) => some.map(({ path }) => path)
-  return withDistinctIds([...byChannel(paths(others), channels), ...byFolder(paths(dicom))])
+  const { files: headed, imageOf } = withoutPairedImages(paths(others))
+  const volumes = byChannel(headed, channels).map((one) => ({
+    ...one,
+    files: one.files.flatMap((file) => [file, ...(imageOf.get(file) ?? [])]),
+  }))
+  return withDistinctIds([...volumes, ...byFolder(paths(dicom))], '_')
+}
+
+/** The .hdr of a NIfTI pair stands for both; an .img without one stays, to be told that it cannot be read. */
+function withoutPairedImages(files: readonly string[]) {
+  const headers = new Map(
+    files.filter((file) => /\.hdr$/i.test(file)).map((file) => [file.slice(0, -4), file]),
+  )
+  const headerOf = (file: string) => (PAIRED.test(file) ? headers.get(file.slice(0, -4)) : undefined)
+  return {
+    files: files.filter((file) => headerOf(file) === undefined),
+    imageOf: new Map(
+      files.flatMap((file): [string, string[]][] => {
+        const header = headerOf(file)
+        return header === undefined ? [] : [[header, [file]]]
+      }),
+    ),
+  }
 }
 
 function byChannel(files: readonly string[], channels: number): VolumeCase[] {
@@ -82,8 +110,31 @@ function byChannel(files: readonly string[], channels: number): VolumeCase[] {
   return [...Map.groupBy(files, stemOf).values()].map((members) => {
     const sorted = [...members].sort()
     const first = sorted[0]!
-    return { case_id: basename(stemOf(first)).replace(NIFTI, ''), name: first, files: sorted }
+    const found = { case_id: basename(stemOf(first)).replace(NIFTI, ''), name: first, files: sorted }
+    // A file by itself may hold all channels, whatever number ends its name.
+    const problem = sorted.length > 1 ? channelProblem(sorted, channels) : null
+    return problem === null ? found : { ...found, problem }
   })
+}
+
+/** Files are put together by their names alone: a gap in their numbers would move the channels behind it. */
+function channelProblem(sorted: readonly string[], channels: number): string | null {
+  const numbers = sorted.map((file) => Number(CHANNEL.exec(file)![1]))
+  const wanted = Array.from({ length: channels }, (_, c) => c)
+  if (numbers.length === channels && numbers.every((n, c) => n === c)) return null
+  const ending = (n: number) => `_${String(n).padStart(4, '0')}`
+  const twice = numbers.find((n, i) => n === numbers[i + 1])
+  const missing = wanted.filter((c) => !numbers.includes(c))
+  const wrong =
+    twice !== undefined
+      ? `two are ${ending(twice)}`
+      : missing.length > 0
+        ? `there is none for ${missing.map(ending).join(', ')}`
+        : `${ending(numbers.find((n) => n >= channels)!)} is one too many`
+  return (
+    `The files of its channels end in ${numbers.map(ending).join(', ')}; the package takes ${channels} channels, ${ending(0)} to ${ending(channels - 1)}, and ${wrong}.\n` +
+    '  do: give exactly one file a channel; files that hold all channels each need names that do not end in such a number.'
+  )
 }
 
 function byFolder(files: readonly string[]): VolumeCase[] {
@@ -92,15 +143,4 @@ function byFolder(files: readonly string[]): VolumeCase[] {
     name: folder,
     files: [...members].sort(),
   }))
-}
-
-/** Two files of one name in different folders keep their folder in their id. */
-function withDistinctIds(cases: readonly VolumeCase[]): VolumeCase[] {
-  const counts = new Map<string, number>()
-  for (const { case_id } of cases) counts.set(case_id, (counts.get(case_id) ?? 0) + 1)
-  return cases.map((one) => {
-    const folder = basename(dirname(one.files[0]!))
-    if (counts.get(one.case_id)! === 1 || folder === '.') return one
-    return { ...one, case_id: `${folder}_${one.case_id}` }
-  })
 }

@@ -229,3 +229,28 @@ test('more bad volumes than are allowed publish nothing', async () => {
     /2 cases could not be read; at most 1 may be[\s\S]*Nothing was published/,
   )
 })
+
+test('a data set of NIfTI pairs is refused with what to do, however large its volumes', async () => {
+  for (const side of [5, 400]) {
+    const root = join(base, `pairs-${side}`)
+    const names = ['a', 'b', 'c', 'd']
+    await writeDecathlonLayout(
+      root,
+      names.map((name) => ({ name })),
+    )
+    for (const name of names) {
+      const file = join(root, `imagesTr/${name}.nii.gz`)
+      const header = new Uint8Array(gunzipSync(await readFile(file))).slice(0, 348)
+      header[345] = 'i'.charCodeAt(0)
+      const view = new DataView(header.buffer)
+      view.setFloat32(108, 0, true)
+      for (const k of [1, 2, 3]) view.setInt16(40 + 2 * k, side, true)
+      await writeFile(file, header)
+    }
+    for (const intensity of ['zscore', 'auto'])
+      await assert.rejects(
+        prepared(root, { prepare: { intensity } }),
+        /None of the sampled volumes[\s\S]*one of a pair[\s\S]*do: write both as one file/,
+      )
+  }
+})

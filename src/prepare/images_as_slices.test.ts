@@ -35,8 +35,8 @@ test('RGB images keep pixels, size and values, and auto says so', async () => {
   assert(index.kind === 'volumes')
   const { preprocess } = index
   assert.deepEqual(
-    [preprocess.channels, preprocess.spacing_mm, preprocess.dtype, preprocess.distance_unit],
-    [3, [1, 1, 1], 'uint8', 'px'],
+    [preprocess.channels, preprocess.spacing_mm, preprocess.dtype, preprocess.distance_unit, preprocess.bits],
+    [3, [1, 1, 1], 'uint8', 'px', 8],
   )
   assert.deepEqual(preprocess.intensity[0], { kind: 'window', low: 0, high: 255 })
   assert.match(log.join('\n'), /every pixel as it is[\s\S]*window 0 to 255, the range of 8-bit images/)
@@ -65,16 +65,18 @@ test('two grey files are two channels, told apart by their numbers', async () =>
 
 test('16-bit images are windowed to the power of two above what they reach, and stored as int16', async () => {
   const root = join(base, 'deep')
-  await writeDrawnTable(root, 6, 1)
+  await writeDrawnTable(root, 20, 1)
   for (const name of await readdir(join(root, 'images'))) {
-    const { image } = drawnImage(Number(name.slice(6, 9)), 1)
-    const deep = { ...image, data: Uint16Array.from(image.data, (value) => value * 15) }
+    const number = Number(name.slice(6, 9))
+    const { image } = drawnImage(number, 1)
+    // The brightest is none of the eight cases of which the voxels of volumes are read.
+    const deep = { ...image, data: Uint16Array.from(image.data, (value) => value * (number === 18 ? 15 : 7)) }
     await writeFile(join(root, 'images', name), await encodeRaster(deep, 'png'))
   }
   const { index, log } = await prepareSmall(recipeOf(root, TABLE, 255), join(base, 'c'))
   assert(index.kind === 'volumes')
   assert.deepEqual(index.preprocess.intensity, [{ kind: 'window', low: 0, high: 4095 }])
-  assert.equal(index.preprocess.dtype, 'int16')
+  assert.deepEqual([index.preprocess.dtype, index.preprocess.bits], ['int16', 16])
   assert.match(log.join('\n'), /window 0 to 4095, as the 16-bit images reach/)
 })
 
@@ -114,4 +116,17 @@ test('images and volumes do not go together, nor grey and RGB', async () => {
     prepareSmall(recipeOf(root, TABLE, 255), join(base, 'e')),
     /Some of the sampled images have 1, some 3 channels[\s\S]*do: convert all/,
   )
+})
+
+test('images of 8 and of 16 bits do not go together, whatever the intensity', async () => {
+  const root = join(base, 'depths')
+  await writeDrawnTable(root, 4, 1)
+  const { image } = drawnImage(2, 1)
+  const deep = { ...image, data: Uint16Array.from(image.data, (value) => value * 15) }
+  await writeFile(join(root, 'images/drawn_002.png'), await encodeRaster(deep, 'png'))
+  for (const intensity of ['auto', 'zscore'])
+    await assert.rejects(
+      prepareSmall(recipeOf(root, TABLE, 255, { prepare: { intensity } }), join(base, 'f')),
+      /Of 4 sampled images 1 has 16 bits a sample and the others 8[\s\S]*do: export all/,
+    )
 })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { checkMaskGrid } from '../imaging/mask_grid.ts'
+import { refuseMixedDepths, sampleBits } from '../imaging/raster_volume.ts'
 import { readVolume, type VolumeHeader } from '../imaging/read_volume.ts'
 import { resolveSpec } from '../imaging/resolve_spec.ts'
 import { medianShape, resolveVolumeSpec, type VolumeSample } from '../imaging/resolve_volume_spec.ts'
@@ -17,7 +18,7 @@ import type { SampledPlan } from './staged_shards.ts'
 
 /** Files looked at to resolve `auto` in the recipe. */
 const SAMPLE_SIZE = 64
-/** Volumes of which the voxels are read too, where the recipe leaves their intensity open. */
+/** Volumes of which the voxels are read too (of 16-bit images all), where the recipe leaves their intensity open. */
 const VOXEL_SAMPLE = 8
 /** Values taken within the mask of one of them. */
 const FOREGROUND_SAMPLE = 5000
@@ -86,7 +87,7 @@ async function volumePlan(
   let failure: UserError | null = null
   for (const one of planned === undefined ? chosen : []) {
     try {
-      sample.push(await sampleOf(one, request, read.has(one)))
+      sample.push(await sampleOf(one, request, { isOpen, isChosen: read.has(one) }))
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       failure = error
@@ -117,23 +118,25 @@ async function volumePlan(
 async function sampleOf(
   one: PrepareRequest['cases'][number],
   { root, source }: Pick<PrepareRequest, 'root' | 'source'>,
-  withVoxels: boolean,
+  { isOpen, isChosen }: { isOpen: boolean; isChosen: boolean },
 ): Promise<VolumeSample> {
-  if (!withVoxels) {
+  if (!isChosen) {
     const series = await seriesGrid(one.images.map((path) => join(root, path)))
     if (series !== null) return { grid: series, channels: 1, voxels: [] }
     const headers = []
     for (const path of one.images) headers.push(await headerOf(join(root, path)))
     const grid = headers[0]!
     const channels = headers.reduce((sum, { channels }) => sum + channels, 0)
-    return { grid, channels, ...bitsOf(grid), voxels: [] }
+    refuseMixedDepths(headers.map(({ bits }) => bits))
+    // Of 16-bit images the largest value is looked for, and the cost is that of images.
+    if (!isOpen || grid.bits !== 16) return { grid, channels, ...bitsOf(grid), voxels: [] }
   }
   const { volume } = await readVolume(
     await Promise.all(one.images.map((path) => readBytes(join(root, path)))),
   )
   const paths = one.images.map((path) => join(root, path))
   const mask =
-    one.mask === undefined
+    one.mask === undefined || volume.distance_unit === 'px'
       ? null
       : await readCaseMask(paths, join(root, one.mask), source.volumes?.maskNames ?? null)
   // Taken voxel by voxel below, so the two must be stored alike.
@@ -143,7 +146,7 @@ async function sampleOf(
   return {
     grid: volume,
     channels: volume.channels,
-    ...(volume.distance_unit === 'px' && { bits: volume.data instanceof Uint8Array ? 8 : 16 }),
+    ...(volume.distance_unit === 'px' && { bits: sampleBits(volume) }),
     voxels: Array.from({ length: volume.channels }, (_, c) => {
       const values = volume.data.subarray(c * size, (c + 1) * size)
       let zeros = 0

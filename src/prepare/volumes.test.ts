@@ -3,6 +3,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { reorient } from '../imaging/geometry/orientation.ts'
+import { readNifti } from '../imaging/nifti/read.ts'
+import { writeNifti } from '../imaging/nifti/write.ts'
 import { preprocessVolume } from '../imaging/preprocess_volume.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
@@ -10,10 +13,10 @@ import { readSafetensors } from '../storage/safetensors.ts'
 import { dryRunPrepare } from './dry_run.ts'
 import { foregroundIndex } from './foreground.ts'
 import { prepareSlice } from './run.ts'
-import { nameOf } from './shard_set.ts'
+import { nameOf, readPrepareReport } from './shard_set.ts'
 import { readShardCases } from './staging.ts'
 import { digestSet, prepareSmall } from './testing/small_data_set.ts'
-import { smallVolumeRecipe, writeSmallVolumes } from './testing/small_volumes.ts'
+import { smallVolumeId, smallVolumeRecipe, writeSmallVolumes } from './testing/small_volumes.ts'
 
 let dir: string
 let root: string
@@ -123,6 +126,30 @@ test('auto spacing is the median of the cases, and a window is stored as 16-bit 
   assert.equal(other.dtype, 'int16')
   // Mean and spread of windowed values are left to the network's first node.
   assert(split.normalization.mean[0]! > 0.3 && split.normalization.mean[0]! < 0.7)
+})
+
+test('a mask that is stored in another orientation than its image is turned, and the report counts such cases', async () => {
+  const straight = join(dir, 'straight')
+  const turned = join(dir, 'turned')
+  for (const folder of [straight, turned]) await writeSmallVolumes(folder, 4)
+  for (const n of [0, 2]) {
+    const path = join(turned, `labelsTr/${smallVolumeId(n)}.nii.gz`)
+    const mask = reorient(await readNifti(await readFile(path)), n === 0 ? 'LPS' : 'SAR')
+    await writeFile(path, await writeNifti(mask, { gzip: true }))
+  }
+  const [expected, found] = [
+    await prepareSmall(smallVolumeRecipe(straight), join(dir, 'straight-set')),
+    await prepareSmall(smallVolumeRecipe(turned), join(dir, 'turned-set')),
+  ]
+  for (const { file } of expected.index.shards) {
+    const { mask } = await readSafetensors(join(found.dir, file))
+    assert.deepEqual(mask!.data, (await readSafetensors(join(expected.dir, file))).mask!.data)
+  }
+  const notesOf = async (set: string) => Object.entries((await readPrepareReport(set))!.notes)
+  assert.deepEqual(await notesOf(expected.dir), [])
+  const [[note, cases]] = (await notesOf(found.dir)) as [[string, number]]
+  assert.match(note, /^The image and its mask are stored in different orientations; both are turned/)
+  assert.equal(cases, 2)
 })
 
 test('a dry run says how many bytes it takes, mask included', async () => {

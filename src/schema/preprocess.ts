@@ -127,6 +127,12 @@ export const VolumeSpec = z.strictObject({
     .describe(
       'Of 2D images without a place in a patient, each a volume of one slice: spacing_mm and all lengths count pixels. Absent: mm.',
     ),
+  bits: z
+    .union([z.literal(8), z.literal(16)])
+    .exactOptional()
+    .describe(
+      'Of a sample of such an image; a file of another depth is refused. Absent: of volumes, and of sets and packages made before this was noted.',
+    ),
 })
 export type VolumeSpec = z.infer<typeof VolumeSpec>
 

@@ -33,11 +33,17 @@ export async function volumeUploads(
       }
   }
   const named = [...files].map(([path, start]) => ({ path, start }))
-  const cases = casesOfFiles(named, takes).map(({ case_id, name, files: members }, i) => ({
-    case_id: displayName(case_id === '.' ? 'series' : case_id, i + 1),
-    name: displayName(name === '.' ? 'series' : name, i + 1),
-    files: members.map((member) => files.get(member)!),
-  }))
+  const cases: VolumeFiles[] = []
+  for (const [i, { case_id, name, files: members, problem }] of casesOfFiles(named, takes).entries()) {
+    const shown = displayName(name === '.' ? 'series' : name, i + 1)
+    if (problem !== undefined) failed.push({ file: shown, reason: problem })
+    else
+      cases.push({
+        case_id: displayName(case_id === '.' ? 'series' : case_id, i + 1),
+        name: shown,
+        files: members.map((member) => files.get(member)!),
+      })
+  }
   return { cases, failed }
 }
 

@@ -228,6 +228,10 @@ test('channels of a case, sent as files or in an archive, are one case', async (
       const expected = Buffer.from(await writeNifti(mask, { gzip: true }))
       assert.ok(Buffer.from(predictions[0]!.mask_base64!, 'base64').equals(expected))
     }
+    const gap = await app.inject(
+      await form(Object.entries({ 'p1_0000.nii.gz': scan, 'p1_0002.nii.gz': scan }), url),
+    )
+    assert.match(PredictResult.parse(gap.json()).failed[0]!.reason, /there is none for _0001/)
     const alone = await app.inject(post(scan, {}, url))
     assert.equal(alone.statusCode, 422)
     assert.match(PredictResult.parse(alone.json()).failed[0]!.reason, /has 1 channel; 2 are expected/)

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isDicom } from '../imaging/dicom/signature.ts'
 import { isImageName, withoutExtension } from '../imaging/image_names.ts'
+import { withDistinctIds } from '../package/distinct_ids.ts'
 import { type LoadOptions, loadPackage } from '../package/load.ts'
 import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { isSegmentPackage, readAnyManifest } from '../package/read.ts'
@@ -23,6 +24,7 @@ export interface PredictOptions extends LoadOptions {
 }
 
 const MAX_FILE_BYTES = 1 << 30
+type NamedCase = InputCase & { case_id: string }
 
 /**
  * Scores image files, and the images of folders and the folders in them, in the order given; a folder's in the order
@@ -94,7 +96,7 @@ async function predictMasks(
  * @throws {UserError} when no path names anything, or no image is found
  */
 export async function findImages(paths: readonly string[]): Promise<InputCase[]> {
-  const files: InputCase[] = []
+  const files: NamedCase[] = []
   const missing: unknown[] = []
   for (const path of paths) {
     const info = await stat(path).catch((cause) => {
@@ -112,7 +114,7 @@ export async function findImages(paths: readonly string[]): Promise<InputCase[]>
       files.push(inputFile(join(path, name), caseIdOf(name)))
   }
   if (files.length > 0 && files.length === missing.length) throw missing[0]
-  if (files.length > 0) return withDistinctIds(files)
+  if (files.length > 0) return withDistinctIds(files, '/')
   throw new UserError(
     `No image in ${paths.join(', ')}.\n  do: name files, or folders that hold .png, .jpg, .tif, .webp or DICOM files.`,
   )
@@ -121,10 +123,11 @@ export async function findImages(paths: readonly string[]): Promise<InputCase[]>
 /** The cases that paths name, as `predictVolumes` finds them. */
 async function findVolumes(paths: readonly string[], takes: VolumeSpec): Promise<InputCase[]> {
   const { volumeInputs } = await import('./volume_inputs.ts')
-  return (await volumeInputs(paths, takes)).map(({ name, case_id, files }) => ({
+  return (await volumeInputs(paths, takes)).map(({ name, case_id, files, problem }) => ({
     name,
     case_id,
     async read() {
+      if (problem !== undefined) throw new UserError(problem)
       const bytes: Uint8Array[] = []
       for (const file of files) bytes.push(await readBytes(file))
       return bytes
@@ -147,14 +150,7 @@ async function dicomAmong(folder: string, names: readonly string[]): Promise<str
   return names.filter((_, i) => found[i])
 }
 
-/** `a.png` and `a.tif` of one folder would both be case `a`: such names keep their extension. */
-function withDistinctIds(files: readonly InputCase[]): InputCase[] {
-  const counts = new Map<string, number>()
-  for (const { case_id } of files) counts.set(case_id!, (counts.get(case_id!) ?? 0) + 1)
-  return files.map((file) => (counts.get(file.case_id!)! > 1 ? { ...file, case_id: file.name } : file))
-}
-
-function inputFile(path: string, case_id: string): InputCase {
+function inputFile(path: string, case_id: string): NamedCase {
   return {
     name: path,
     case_id,

@@ -64,6 +64,28 @@ test('a NIfTI volume gets no DICOM mask', async () => {
   assert.equal(predictions[0]!.mask_dicom, undefined)
 })
 
+test('a NIfTI pair is one case, of a folder and by the name of its header alone', async () => {
+  const { volume } = await readVolume(obliqueSeries().files)
+  const whole = await writeNifti(volume, { gzip: false })
+  const header = whole.slice(0, 348)
+  header[345] = 'i'.charCodeAt(0)
+  new DataView(header.buffer).setFloat32(108, 0, true)
+  const dir = join(scratch, 'pair')
+  await mkdir(dir)
+  await writeFile(join(dir, 'a.hdr'), header)
+  await writeFile(join(dir, 'a.img'), whole.slice(352))
+  const single = await folder('single', [whole], '.nii')
+  const [expected] = (await predict(pkg, [single], {}, quietIo())).predictions
+  for (const paths of [[dir], [join(dir, 'a.hdr')], [join(dir, 'a.img'), join(dir, 'a.hdr')]]) {
+    const { predictions, failed } = await predict(pkg, paths, {}, quietIo())
+    assert.deepEqual(failed, [])
+    assert.deepEqual(
+      predictions.map((one) => [one.case_id, one.volumes_ml]),
+      [['a', expected!.volumes_ml]],
+    )
+  }
+})
+
 test('a series that no segmentation can refer to keeps its NIfTI mask, with a warning', async () => {
   const dir = await folder('unreferable', obliqueSeries({ FrameOfReferenceUID: '' }).files)
   const { predictions } = await predict(pkg, [dir], { out: join(scratch, 'out-unreferable') }, quietIo())
@@ -80,6 +102,28 @@ test('instances that make no volume are listed as failed, with the reason', asyn
   assert.deepEqual(predictions, [])
   assert.equal(failed[0]!.file, dir)
   assert.match(failed[0]!.reason, /Slices are missing/)
+})
+
+test('channel files with a gap in their numbers are listed as failed, and stop nothing', async () => {
+  const dir = join(scratch, 'channels')
+  await mkdir(dir)
+  const two = join(scratch, 'two-channels')
+  const spec = {
+    ...TINY_VOLUME_SPEC,
+    channels: 2,
+    intensity: [0, 1].map(() => ({ kind: 'zscore' }) as const),
+  }
+  await writeTinySegmenter(two, { spec })
+  const [volume] = await goldenVolumes(TINY_VOLUME_SPEC, [16, 20, 12])
+  for (const name of ['a_0000', 'a_0003', 'b_0000', 'b_0001'])
+    await writeFile(join(dir, `${name}.nii.gz`), volume!.bytes)
+  const { predictions, failed } = await predict(two, [dir], {}, quietIo())
+  assert.deepEqual(
+    predictions.map((one) => one.case_id),
+    ['b'],
+  )
+  assert.equal(failed[0]!.file, join(dir, 'a_0000.nii.gz'))
+  assert.match(failed[0]!.reason, /there is none for _0001/)
 })
 
 test('a package of 2D images writes grey PNG masks of the size of each image, and counts pixels', async () => {

@@ -43,11 +43,12 @@ export async function predictVolumes(
 
 async function segmentOne(
   loaded: LoadedSegmenter,
-  { case_id, name, files }: VolumeInput,
+  { case_id, name, files, problem }: VolumeInput,
   out: string | undefined,
   names: Set<string>,
 ): Promise<PredictResult['predictions'][number] | PredictResult['failed'][number]> {
   try {
+    if (problem !== undefined) throw new UserError(problem)
     const bytes: Uint8Array[] = []
     for (const file of files) bytes.push(await readBytes(file))
     const made = await segmentCase(loaded, { name, case_id, files: bytes })

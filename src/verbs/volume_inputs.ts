@@ -9,7 +9,7 @@ import {
 } from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import { walkFolder } from '../sources/folder_walk.ts'
-import { readStart } from '../storage/local.ts'
+import { readStart, stampFile } from '../storage/local.ts'
 
 export type VolumeInput = VolumeCase
 
@@ -17,7 +17,7 @@ export type VolumeInput = VolumeCase
 const START = 132
 
 /**
- * The cases that paths name: NIfTI files as they are, in folders too; DICOM files of one folder are one series. Files that differ in a channel such as _0000 alone are one case where the package takes several channels.
+ * The cases that paths name: NIfTI files as they are, in folders too, a .hdr with the .img beside it; DICOM files of one folder are one series. Files that differ in a channel such as _0000 alone are one case where the package takes several channels.
  *
  * @throws {UserError} when a path is not there, or nothing is found
  */
@@ -29,6 +29,9 @@ export async function volumeInputs(paths: readonly string[], takes: Takes): Prom
     })
     if (!info.isDirectory()) {
       files.push({ path, start: await readStart(path, START) })
+      const image = path.replace(/\.hdr$/i, '.img')
+      if (image !== path && !paths.includes(image) && (await stampFile(image)) !== null)
+        files.push({ path: image, start: await readStart(image, START) })
       continue
     }
     const { images, others } = await walkFolder(path)

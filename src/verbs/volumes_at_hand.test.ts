@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { decodeRaster } from '#raster'
+import { reorient } from '../imaging/geometry/orientation.ts'
+import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
 import { PhantomVolumesSource } from '../schema/data.ts'
 import { planPhantomVolumes } from '../sources/phantom_volumes_plan.ts'
@@ -83,7 +85,7 @@ test('inspect of a folder gives geometry, orientations and the volume of each st
   assert.ok(Math.abs(volumes.volume_ml.Organ!.median - truth[truth.length >> 1]!) < 2)
 })
 
-test('inspect names masks that do not fit their image, values that nobody named, and files that cannot be read', async () => {
+test('inspect names masks that do not fit their image or are stored in another orientation, values that nobody named, and files that cannot be read', async () => {
   const root = join(dir, 'Odd')
   await mkdir(root)
   for (const folder of ['imagesTr', 'labelsTr']) await mkdir(join(root, folder))
@@ -92,12 +94,17 @@ test('inspect names masks that do not fit their image, values that nobody named,
   await writeCase(root, 'value', { image: [3, 4, 5], mask: [3, 4, 5], values: [0, 7] })
   await writeFile(join(root, 'imagesTr', 'broken.nii.gz'), 'no volume')
   await copyFile(join(root, 'labelsTr', 'fine.nii.gz'), join(root, 'labelsTr', 'broken.nii.gz'))
-  await writeJson(root, { 0: 'background', 1: 'liver' }, ['fine', 'shape', 'value', 'broken'])
+  await writeCase(root, 'turned', { image: [3, 4, 5], mask: [3, 4, 5], values: [0, 1] })
+  const turned = join(root, 'labelsTr', 'turned.nii.gz')
+  const mask = reorient(await readNifti(await readFile(turned)), 'LPS')
+  await writeFile(turned, await writeNifti(mask, { gzip: true }))
+  await writeJson(root, { 0: 'background', 1: 'liver' }, ['fine', 'shape', 'value', 'broken', 'turned'])
   const { warnings, labels } = await inspect(root, {}, io)
-  assert.deepEqual(labels.liver, { positive: 1, negative: 1, unknown: 2 })
+  assert.deepEqual(labels.liver, { positive: 2, negative: 1, unknown: 2 })
   const text = warnings.join('\n')
   assert.match(text, /2 cases cannot be used: [\s\S]*shape: The mask has 3×4×6[\s\S]*broken/)
   assert.match(text, /value: the mask holds 7, which nothing names/)
+  assert.match(text, /turned: The image and its mask are stored in different orientations/)
 })
 
 test('a contact sheet of volumes has a row a structure and one for volumes without any, masks outlined', async () => {

@@ -1,4 +1,5 @@
 import type { Structure } from '../../schema/task.ts'
+import { isSameGrid } from '../geometry/same_grid.ts'
 import type { Volume } from '../volume.ts'
 import { CODES, type Code, codeItem, plainText } from './code.ts'
 import { packFrames } from './seg_frames.ts'
@@ -93,12 +94,9 @@ export function writeSegmentation(content: SegmentationContent): Uint8Array {
 /** A segmentation needs one, and it means nothing; scanners' own stay below. */
 const SERIES_NUMBER = 9000
 
-function checkGrid(mask: Volume, { shape, affine }: SegmentationContent['series']): void {
-  const isSame =
-    mask.channels === 1 &&
-    mask.shape.every((size, k) => size === shape[k]) &&
-    mask.affine.every((value, k) => Math.abs(value - affine[k]!) < 1e-3)
-  if (!isSame) throw new RangeError('the mask does not lie on the grid of the series')
+function checkGrid(mask: Volume, series: SegmentationContent['series']): void {
+  if (mask.channels !== 1 || !isSameGrid(mask, series))
+    throw new RangeError('the mask does not lie on the grid of the series')
 }
 
 function references({ slices }: SegmentationContent['series']): DicomAttributes[] {

@@ -222,7 +222,7 @@ test('a header of a pair asks for its image', async () => {
     h.setUint8(MAGIC + 1, 'i'.charCodeAt(0))
     h.setFloat32(VOX_OFFSET, 0, true)
   })
-  await refused(whole.subarray(0, 348), /one of a pair[\s\S]*keep the \.img beside/)
+  await refused(whole.subarray(0, 348), /one of a pair[\s\S]*is not read with it[\s\S]*as one file/)
   assert.deepEqual(await readNifti(whole.subarray(0, 348), whole.subarray(352)), small())
 })
 

@@ -49,11 +49,7 @@ export async function readNiftiHeader(bytes: Uint8Array): Promise<NiftiHeader> {
 
 /** The file that holds the voxels, uncompressed, and at least as long as the header says. */
 async function voxelBytes(bytes: Uint8Array, header: NiftiHeader, image?: Uint8Array): Promise<Uint8Array> {
-  if (header.layout === 'pair' && image === undefined)
-    throw new ImageError(
-      'The NIfTI header is one of a pair: its voxels lie in another file.',
-      'keep the .img beside the .hdr, or write both as one .nii.',
-    )
+  if (header.layout === 'pair' && image === undefined) throw halfOfPair()
   const stored = header.layout === 'pair' ? image! : bytes
   const needed = header.dataOffset + header.dataBytes
   if (!isGzip(stored)) {
@@ -67,6 +63,14 @@ async function voxelBytes(bytes: Uint8Array, header: NiftiHeader, image?: Uint8A
   })
   if (inflated.length < needed) throw tooShort(header, needed, inflated.length)
   return inflated
+}
+
+/** Data sets name one file a volume or mask, so that pairs cannot be read there. */
+export function halfOfPair(): ImageError {
+  return new ImageError(
+    'The NIfTI header is one of a pair: its voxels lie in an .img file, which is not read with it here.',
+    'write both as one file: nibabel.save(nibabel.load("a.hdr"), "a.nii.gz"); predict takes pairs as they are, each .img beside its .hdr.',
+  )
 }
 
 /** What may follow the voxels. */

@@ -60,3 +60,31 @@ export function tiffDirectory(...directories: [tag: number, ...values: number[]]
   }
   return Uint8Array.from(bytes)
 }
+
+/**
+ * A TIFF of one strip, for what ordinary encoders do not write: little-endian, without compression.
+ *
+ * @param pixels packed samples of all rows, each from a byte of its own on
+ * @param palette values of a colour map: 2^bits of red, then of green and of blue
+ */
+export function handmadeTiff(
+  header: { height: number; width: number; bits: number; photometric: number },
+  pixels: Uint8Array,
+  palette: number[] = [],
+): Uint8Array {
+  const { height, width, bits, photometric } = header
+  const directory = (at: number) =>
+    tiffDirectory([
+      [256, width],
+      [257, height],
+      [258, bits],
+      [259, 1],
+      [262, photometric],
+      [273, at],
+      [277, 1],
+      [278, height],
+      [279, pixels.length],
+      ...(palette.length > 0 ? [[320, ...palette] as [number, ...number[]]] : []),
+    ])
+  return concat(directory(directory(0).length), pixels)
+}
