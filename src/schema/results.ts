@@ -151,7 +151,11 @@ export const PredictResult = z.strictObject({
     z.strictObject({
       file: z.string(),
       case_id: z.string(),
-      input_sha256: z.string(),
+      input_sha256: z
+        .string()
+        .describe(
+          'Of its one file; of several, of their SHA-256, a line each: channels in order, instances of a DICOM series sorted.',
+        ),
       scores: z.record(z.string(), z.number()),
       decisions: z.record(z.string(), z.boolean()),
       operating_points: z.record(z.string(), z.number()).describe('Label → threshold applied.'),

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { STUDY_ATTRIBUTE } from '../evaluate/by_study.ts'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { prepareInput } from '../package/infer.ts'
+import { joinInputSha256, START_BYTES } from '../package/input_sha256.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { readManifest } from '../package/read.ts'
@@ -14,7 +15,7 @@ import type { Prediction } from '../schema/prediction.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
-import { joinedSha256, readBytes, sha256File, stampFile } from '../storage/local.ts'
+import { readBytes, readStart, sha256File, stampFile } from '../storage/local.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
@@ -212,7 +213,7 @@ async function sha256Of(images: readonly string[], root: string): Promise<string
     if ((await stampFile(join(root, path))) === null) return null
     hashes.push(await sha256File(join(root, path)))
   }
-  return joinedSha256(hashes)
+  return joinInputSha256(hashes, await readStart(join(root, images[0]!), START_BYTES))
 }
 
 function notMeasuredWarnings(
