@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { STUDY_ATTRIBUTE } from '../evaluate/by_study.ts'
 import { evaluatePredictions } from '../evaluate/evaluate.ts'
 import { prepareInput } from '../package/infer.ts'
-import { joinInputSha256, START_BYTES } from '../package/input_sha256.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type InputCase, predictFiles } from '../package/predict_files.ts'
 import { readManifest } from '../package/read.ts'
@@ -15,7 +14,8 @@ import type { Prediction } from '../schema/prediction.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
-import { readBytes, readStart, sha256File, stampFile } from '../storage/local.ts'
+import { readBytes } from '../storage/local.ts'
+import { builtOnWarning } from './built_on_warning.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
@@ -51,6 +51,7 @@ export async function evaluatePackage(
     const cases = casesOf(source, data, options.split)
     const scored = await predictCases(cases, root, loaded, io)
     const { failed, hashes } = scored
+    const { certificate } = await readManifest(loaded.dir)
     const { predictions, warnings: ofUnits } = evaluatedUnits(recipe.data, scored.predictions)
     if (predictions.length === 0)
       throw new UserError(
@@ -60,7 +61,7 @@ export async function evaluatePackage(
     const warnings = [
       ...loaded.warnings,
       ...ofUnits,
-      ...(await builtOnWarning(loaded, source, hashes, root, options.split)),
+      ...(await builtOnWarning(certificate, { cases: source.cases, root, part: options.split, hashes })),
       ...notMeasuredWarnings(loaded, labels, source, failed),
       ...(options.split === 'test'
         ? ['Openings of a test split are counted for runs only, not for packages.']
@@ -179,41 +180,6 @@ async function predictCases(
   }
   if (io.signal.aborted) throw new StoppedError('Stopped; nothing was written. The same command starts over.')
   return { predictions, failed, hashes }
-}
-
-/**
- * A package does not know what it was trained on, but its certificate names validation images of that data set by
- * their hashes. Where the part evaluated is `train`, these are looked for among the data's own validation cases.
- */
-async function builtOnWarning(
-  { dir }: LoadedPackage,
-  source: SourceData,
-  scored: readonly string[],
-  root: string,
-  part: SplitPart | 'all',
-): Promise<string[]> {
-  const { certificate } = await readManifest(dir)
-  const certified = new Set(certificate?.validation.map((one) => one.file_sha256))
-  if (certified.size === 0) return []
-  let isSame = scored.some((hash) => certified.has(hash))
-  if (part === 'train')
-    for (const { images, split } of source.cases) {
-      if (isSame) break
-      if (split === 'val') isSame = certified.has((await sha256Of(images, root)) ?? '')
-    }
-  return isSame
-    ? ['The package was built on images of this very data set: cases it has seen flatter the numbers.']
-    : []
-}
-
-/** As a certificate names the case; null where a file is not there. */
-async function sha256Of(images: readonly string[], root: string): Promise<string | null> {
-  const hashes: string[] = []
-  for (const path of images) {
-    if ((await stampFile(join(root, path))) === null) return null
-    hashes.push(await sha256File(join(root, path)))
-  }
-  return joinInputSha256(hashes, await readStart(join(root, images[0]!), START_BYTES))
 }
 
 function notMeasuredWarnings(

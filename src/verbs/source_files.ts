@@ -96,7 +96,7 @@ export async function filesOfRecipe(
 }
 
 /** The hash that names a case; null where a file is not there. */
-async function caseHash(paths: readonly string[], joinHashes: JoinHashes): Promise<string | null> {
+export async function caseHash(paths: readonly string[], joinHashes: JoinHashes): Promise<string | null> {
   const hashes: string[] = []
   for (const path of paths) {
     if ((await stampFile(path)) === null) return null
