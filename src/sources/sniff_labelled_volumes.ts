@@ -88,7 +88,8 @@ async function addChannels(draft: Draft): Promise<void> {
 /** A drawing of the answer, which a classification must not see. */
 const MASK = /mask|seg|label|annotation|roi|truth/i
 
-async function volumeColumns(table: Table, root: string, folder: string): Promise<string[]> {
+/** Columns that name volumes, those of drawings left out. */
+export async function volumeColumns(table: Table, root: string, folder: string): Promise<string[]> {
   const find = imageFinder(root, isVolumeName)
   const rows = evenly(table.rows, 20)
   const columns: string[] = []
