@@ -113,7 +113,7 @@ export const InspectResult = z.strictObject({
         ),
     })
     .nullable()
-    .describe('Of volumes with masks; null for images.'),
+    .describe('Of volumes, and of 2D images with masks; null for images with labels.'),
   skipped: z
     .array(z.strictObject({ file: z.string(), reason: z.string() }))
     .describe('Listed, but there is no such file.'),
