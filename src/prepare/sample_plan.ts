@@ -86,7 +86,7 @@ async function volumePlan(
   let failure: UserError | null = null
   for (const one of planned === undefined ? chosen : []) {
     try {
-      sample.push(await sampleOf(one, request, read.has(one)))
+      sample.push(await sampleOf(one, request, { withVoxels: read.has(one) }))
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       failure = error
@@ -117,7 +117,7 @@ async function volumePlan(
 async function sampleOf(
   one: PrepareRequest['cases'][number],
   { root, source }: Pick<PrepareRequest, 'root' | 'source'>,
-  withVoxels: boolean,
+  { withVoxels }: { withVoxels: boolean },
 ): Promise<VolumeSample> {
   if (!withVoxels) {
     const series = await seriesGrid(one.images.map((path) => join(root, path)))

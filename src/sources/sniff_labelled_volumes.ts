@@ -35,7 +35,7 @@ export async function sniffLabelledVolumes(
   const draft = stats.isDirectory() ? await draftOfFolder(absolute) : await draftOfTable(absolute)
   if (draft === null) return null
   await addChannels(draft)
-  const data = await readDraft(draft, true)
+  const data = await readDraft(draft, { isOfVolumes: true })
   if (!data.cases.every(({ images }) => images.every(isVolumeName))) return null
   const { look, warnings } = await lookAtVolumes(draft.root, data.cases, [], data.volumes, signal)
   if (look === null) throw new UserError(`None of the volumes can be read.\n  ${warnings.join('\n  ')}`)

@@ -11,6 +11,7 @@ import type { Case, SplitPart } from '../schema/case.ts'
 import { mayShowPixels } from '../schema/data.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Prediction } from '../schema/prediction.ts'
+import type { ClassifyTask } from '../schema/task.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
@@ -43,7 +44,7 @@ export async function evaluatePackage(
     if (task.kind !== 'classify')
       throw new UserError(`The package ${model.name} gives scores; the recipe's task is ${task.kind}.`)
     refuseOtherKind(model.preprocess.kind, recipe.prepare.kind)
-    const labels = sharedLabels(loaded, task.labels, task.exclusive)
+    const labels = sharedLabels(loaded, task)
     const source = await readSource(recipe.data, recipe.task, root, io.signal, {
       isOfVolumes: recipe.prepare.kind === 'volume',
       privateFolder: privateFolder({}, { mayWrite: true }),
@@ -119,7 +120,10 @@ async function filesOf({ images }: Pick<Case, 'images'>, root: string): Promise<
   return files
 }
 
-function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclusive: boolean): string[] {
+function sharedLabels(
+  loaded: LoadedPackage,
+  { labels: wanted, exclusive: isExclusive }: Pick<ClassifyTask, 'labels' | 'exclusive'>,
+): string[] {
   const { labels, exclusive } = loaded.model.task
   const shared = labels.filter((label) => wanted.includes(label))
   const fits = exclusive ? isExclusive && shared.length === labels.length : shared.length > 0
