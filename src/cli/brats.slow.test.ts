@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readNifti } from '../imaging/nifti/read.ts'
@@ -12,6 +14,7 @@ import { parse } from '../schema/parse.ts'
 import {
   InitResult,
   InspectResult,
+  PackageResult,
   PredictResult,
   PrepareDryRun,
   RunResult,
@@ -53,6 +56,19 @@ const sets = (seed: number) =>
   ].flatMap((set) => ['--set', set])
 
 let runs: RunResult[] = []
+
+/** The recipe with the data that `sets` names, for verbs that take another recipe as `--data`. */
+async function here(): Promise<string> {
+  const path = join(dir, 'here.yaml')
+  const text = await readFile(recipe, 'utf8')
+  await writeFile(path, text.replace(/^ {2}root: .*$/m, `  root: ${data}`))
+  return path
+}
+
+async function firstImage(): Promise<string> {
+  const [name] = (await readdir(join(data, 'imagesTr'))).filter((one) => !one.startsWith('.'))
+  return join(data, 'imagesTr', name!)
+}
 
 test('init and inspect see four modalities, nested regions, and that one case has no enhancing tumour', {
   skip,
@@ -100,8 +116,7 @@ test('the numbers say where there is no enhancing tumour: no Dice of 1 for an em
 })
 
 test('predict gives a mask on the grid of the file, in the codes of dataset.json', { skip }, async () => {
-  const [name] = (await readdir(join(data, 'imagesTr'))).filter((one) => !one.startsWith('.'))
-  const file = join(data, 'imagesTr', name!)
+  const file = await firstImage()
   const result = parse(
     PredictResult,
     typed('predict', runs[0]!.package_dir, file, '--out', 'masks'),
@@ -113,6 +128,52 @@ test('predict gives a mask on the grid of the file, in the codes of dataset.json
   ]
   assert.deepEqual([mask.shape, mask.affine, mask.channels], [image.shape, image.affine, 1])
   assert.ok([...new Set(mask.data)].every((value) => [0, 1, 2, 3].includes(value)))
+})
+
+test('package --verify --data finds the case that certified the package, and its mask is the same', {
+  skip,
+}, async () => {
+  const { certificate } = parse(
+    PackageResult,
+    typed('package', '--verify', runs[0]!.package_dir, '--data', await here()),
+    'package --verify',
+  )
+  assert.equal(certificate.passed, true)
+  const absent = certificate.checks.find(({ name }) => name === 'validation_files_absent')
+  assert.equal(absent?.value, 0)
+})
+
+test('evaluate takes the package to a recipe, and says that it was built on these very data', {
+  skip,
+}, async () => {
+  const evaluation = parse(
+    SegmentEvaluation,
+    typed('evaluate', runs[0]!.package_dir, '--data', await here(), '--split', 'all'),
+    'evaluate',
+  )
+  assert.equal(evaluation.cases, 2)
+  assert.match(evaluation.warnings.join('\n'), /built on images of this very data set/)
+})
+
+test('serve answers a .nii.gz with the mask that predict wrote', { skip }, async () => {
+  const file = await firstImage()
+  const args = ['serve', runs[0]!.package_dir, '--port', '0', '--json']
+  const child = spawn(join(root, 'fiducial'), args, { cwd: dir, stdio: ['ignore', 'pipe', 'ignore'] })
+  try {
+    const [line] = await once(createInterface(child.stdout), 'line')
+    const { url } = JSON.parse(line) as { url: string }
+    const answer = await fetch(`${url}/v1/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/gzip' },
+      body: await readFile(file),
+    })
+    const { predictions } = parse(PredictResult, await answer.json(), 'POST /v1/predict')
+    const [mask] = (await readdir(join(dir, 'masks'))).filter((name) => name.endsWith('.nii.gz'))
+    const served = Buffer.from(predictions[0]!.mask_base64!, 'base64')
+    assert.ok(served.equals(await readFile(join(dir, 'masks', mask!))))
+  } finally {
+    child.kill('SIGTERM')
+  }
 })
 
 test('runs show and compare know both runs', { skip }, () => {

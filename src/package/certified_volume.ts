@@ -2,8 +2,8 @@ import type { StoredVolume } from '../imaging/preprocess_volume.ts'
 import type { Triple } from '../imaging/volume.ts'
 import type { CertifiedVolume } from '../schema/certified_volume.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
-import { joinedSha256, sha256 } from '../storage/local.ts'
 import { tensorSha256 } from './golden_volume.ts'
+import { inputSha256 } from './input_sha256.ts'
 import { fewestDiffering, summarizeMask } from './mask_summary.ts'
 
 /** What a certificate keeps of a real case: hashes of what went in, measures of the mask that came out. */
@@ -14,17 +14,12 @@ export function certifiedVolume(
   { task }: Pick<SegmentPackage, 'task'>,
 ): CertifiedVolume {
   return {
-    files_sha256: filesSha256(files.map(sha256)),
+    files_sha256: inputSha256(files),
     num_files: files.length,
     tensor_sha256: tensorSha256(stored.data),
     shape: [...mask.shape],
     structures: summarizeMask(mask, task.structures),
   }
-}
-
-/** What a certificate calls a case by: in any order of its files, as those of a series may be renamed. */
-export function filesSha256(hashes: readonly string[]): string {
-  return joinedSha256([...hashes].sort())
 }
 
 /**

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { encodeRaster } from '#raster'
 import { reorient } from '../imaging/geometry/orientation.ts'
 import type { StoredVoxels } from '../imaging/store_volume.ts'
 import type { Volume } from '../imaging/volume.ts'
 import type { CertifiedVolume } from '../schema/certified_volume.ts'
+import { drawnImage } from '../sources/raster_fixture.ts'
 import { sha256 } from '../storage/local.ts'
 import {
   type CertifySegmentOptions,
@@ -16,10 +18,11 @@ import {
 } from './certify_segment.ts'
 import { type ExpectedVolume, readGoldenVolumes } from './golden_volume.ts'
 import { type LoadedSegmenter, loadSegmenter } from './load_segmenter.ts'
+import { readAnyManifest } from './read.ts'
 import { maskOf, probabilitiesOf, segmentFiles } from './segment.ts'
 import type { Session } from './session.ts'
 import { cutWindows } from './sliding_window.ts'
-import { writeTinySegmenter } from './testing/tiny_segmenter.ts'
+import { TINY_IMAGE, writeTinySegmenter } from './testing/tiny_segmenter.ts'
 
 let scratch = ''
 let loaded: LoadedSegmenter
@@ -222,4 +225,28 @@ test('what is kept of a real case passes again, and says when tensors or masks h
     [],
     'one voxel of rounding',
   )
+})
+
+test('of lossy 2D images, which another decoder may read otherwise, the masks alone are compared again', async () => {
+  const dir = join(scratch, 'images')
+  const { image } = drawnImage(0, 3)
+  const files: Uint8Array[] = []
+  for (const format of ['png', 'jpeg'] as const) files.push(await encodeRaster(image, format))
+  await writeTinySegmenter(dir, { ...TINY_IMAGE, cases: files.map((one) => [one]) })
+  const { certificate } = await readAnyManifest(dir)
+  const images = await loadSegmenter(dir, { threads: 1 })
+  const check = (chosen: readonly number[]) =>
+    checkRecordedCases(
+      images,
+      chosen.map((i) => ({
+        recorded: { ...certificate!.volumes![i]!, tensor_sha256: '0'.repeat(64) },
+        read: async () => [files[i]!],
+      })),
+      options(images),
+    )
+  const [tensors, ...masks] = await check([0, 1])
+  assert.deepEqual([tensors!.name, tensors!.value], ['validation_tensors', 1], 'of the PNG')
+  assert.deepEqual(await check([1]), masks)
+  assert.ok(masks.every(({ passed }) => passed))
+  await images.close()
 })

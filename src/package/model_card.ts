@@ -63,7 +63,7 @@ function imageInput({ size, fit, window, channels, resample }: ImageSpec): strin
 }
 
 /** What becomes of a volume before the network sees it. */
-export function volumeInput({ channels, orientation, spacing_mm, size }: VolumeSpec): string {
+function volumeInput({ channels, orientation, spacing_mm, size }: VolumeSpec): string {
   return (
     `NIfTI volumes or DICOM series of ${channels} ${channels === 1 ? 'channel' : 'channels'}; turned to ${orientation}, ` +
     `${spacing_mm === null ? 'at their own spacing' : `resampled to ${spacing_mm.join(' × ')} mm (z, y, x)`}` +
@@ -87,7 +87,7 @@ const imageSizes = ({ source_height, source_width }: ImageFingerprint) => [
   `- Rows ${range(source_height)}; columns ${range(source_width)}.`,
 ]
 
-export const volumeSizes = ({ source_shape, source_spacing_mm }: VolumeFingerprint) =>
+const volumeSizes = ({ source_shape, source_spacing_mm }: VolumeFingerprint) =>
   ['z', 'y', 'x'].map(
     (axis, k) => `- ${axis}: ${range(source_shape[k]!)} voxels, ${range(source_spacing_mm[k]!)} mm.`,
   )

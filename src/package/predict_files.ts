@@ -2,9 +2,9 @@ import { decodedBytes, readHeader } from '../imaging/header.ts'
 import { extensionNote, withoutExtension } from '../imaging/image_names.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
-import { joinedSha256, sha256 } from '../storage/local.ts'
 import { MemoryBudget } from '../storage/memory_budget.ts'
 import { type PreparedInput, prepareInput, runNetwork, score, thresholds } from './infer.ts'
+import { inputSha256 } from './input_sha256.ts'
 import type { LoadedPackage } from './load.ts'
 
 /** A case to score. */
@@ -69,7 +69,7 @@ export async function prepareFile(
     const case_id = file.case_id ?? withoutExtension(file.name)
     const note = header === null ? null : extensionNote(file.name, header.format)
     if (note !== null) prepared.warnings.push(note)
-    return { ...prepared, name: file.name, case_id, input_sha256: joinedSha256(files.map(sha256)), seconds }
+    return { ...prepared, name: file.name, case_id, input_sha256: inputSha256(files), seconds }
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
     return { file: file.name, reason: cause.message }

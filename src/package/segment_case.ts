@@ -1,5 +1,5 @@
 import type { PredictResult } from '../schema/results.ts'
-import { joinedSha256, sha256 } from '../storage/local.ts'
+import { inputSha256 } from './input_sha256.ts'
 import type { LoadedSegmenter } from './load_segmenter.ts'
 import { type MaskEncoding, maskEncoding } from './mask_encoding.ts'
 import type { Segmented } from './segment.ts'
@@ -42,7 +42,7 @@ export async function segmentCase(
     prediction: {
       file: name,
       case_id,
-      input_sha256: joinedSha256(files.map(sha256)),
+      input_sha256: inputSha256(files),
       scores: {},
       decisions: Object.fromEntries(Object.entries(voxels).map(([label, n]) => [label, n > 0])),
       operating_points: {},

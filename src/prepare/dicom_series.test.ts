@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { writeSegmentation } from '../imaging/dicom/seg_write.ts'
 import { nestedBoxes, obliqueSeries } from '../imaging/dicom/testing/drawn_series.ts'
 import type { Grid } from '../imaging/geometry/grid.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
@@ -12,6 +11,7 @@ import { readVolume } from '../imaging/read_volume.ts'
 import { parseRecipe } from '../schema/parse.ts'
 import type { VolumeShardCase } from '../schema/shard_set.ts'
 import { dicomOf, identifiersOf, identity, writeBelow } from '../sources/dicom_fixture.ts'
+import { SERIES_STRUCTURES, seriesFiles, writeSegmentedSeries } from '../sources/dicom_series_fixture.ts'
 import { readSafetensors } from '../storage/safetensors.ts'
 import { nameOf } from './shard_set.ts'
 import { readSourceMap } from './source_map.ts'
@@ -26,56 +26,13 @@ before(async () => {
 })
 after(() => rm(dir, { recursive: true }))
 
-const STRUCTURES = [
-  { name: 'organ', values: [1] },
-  { name: 'lesion', values: [2] },
-  { name: 'core', values: [3] },
-]
 const labels = { organ: 1, lesion: 2, core: 3 }
-
-/** The files of the n-th patient's series: 6 slices of 7 × 9, oblique. */
-const seriesOf = (n: number) => {
-  const { name, id, study, series, accession, study_date } = identity(n)
-  return obliqueSeries({
-    ...{ PatientName: name, PatientID: id, StudyInstanceUID: study, SeriesInstanceUID: series },
-    ...{ AccessionNumber: accession, StudyDate: study_date, Modality: 'MR' },
-    PatientAge: '091Y',
-  })
-}
 
 async function writeFiles(n: number, files: readonly Uint8Array[]): Promise<void> {
   for (const [k, bytes] of files.entries()) await writeBelow(root, `${identity(n).folder}/mr/I${k}`, bytes)
 }
 
 let serial = 0
-/** Numbers the instances of a series apart from those of others. */
-function distinct(n: number): Uint8Array[] {
-  const { series, study, id, accession } = identity(n)
-  return Array.from({ length: 6 }, (_, k) => {
-    const at = {
-      SOPInstanceUID: `${series}.${k + 1}`,
-      SeriesInstanceUID: series,
-      StudyInstanceUID: study,
-      AccessionNumber: accession,
-    }
-    return obliqueSeries({ ...at, PatientID: id, PatientName: identity(n).name, Modality: 'MR' }).files[k]!
-  })
-}
-
-async function writeSegmented(n: number): Promise<void> {
-  await writeFiles(n, distinct(n))
-  const { plan } = seriesOf(n)
-  const seg = writeSegmentation({
-    mask: nestedBoxes(plan),
-    structures: STRUCTURES,
-    series: plan,
-    model: { name: 'reader', version: '1', digest: 'none' },
-    created: new Date(2020, 0, 2),
-    newUid: () => `1.2.826.0.1.3680043.80.${++serial}`,
-  })
-  await writeBelow(root, `${identity(n).folder}/seg`, seg)
-}
-
 const recipe = (data: object = {}) =>
   parseRecipe(
     {
@@ -88,10 +45,10 @@ const recipe = (data: object = {}) =>
   )
 
 test('series become volumes with the masks that were drawn on them; what is not regular is quarantined by name of its case', async () => {
-  for (let n = 0; n < 4; n++) await writeSegmented(n)
+  for (let n = 0; n < 4; n++) await writeSegmentedSeries(root, n)
   await writeStructureSet(4)
-  await writeFiles(5, distinct(5)) // nobody drew on it
-  await writeSegmented(6)
+  await writeFiles(5, seriesFiles(5)) // nobody drew on it
+  await writeSegmentedSeries(root, 6)
   await rm(join(root, identity(6).folder, 'mr/I3'))
   const set = await prepareSmall(recipe(), join(dir, 'work'))
   assert(set.index.kind === 'volumes' && set.index.has_masks)
@@ -108,11 +65,11 @@ test('series become volumes with the masks that were drawn on them; what is not 
     const row = (await readShardCases(set.dir, nameOf(file)))[0] as VolumeShardCase
     const from = map.get(row.case_id)!
     const n = [0, 1, 2, 3, 4].find((k) => from.images[0]!.includes(identity(k).folder))!
-    const expected = await preprocessVolume(distinct(n), set.index.preprocess)
+    const expected = await preprocessVolume(seriesFiles(n), set.index.preprocess)
     const { image, mask } = await readSafetensors(join(set.dir, file))
     assert.deepEqual(image!.shape, expected.shape)
     assert.deepEqual(row.affine, [...expected.affine])
-    const { volume } = await readVolume(distinct(n))
+    const { volume } = await readVolume(seriesFiles(n))
     const drawn = n === 4 ? drawnIn(volume) : nestedBoxes(volume)
     const twin = await preprocessMask(await writeNifti(drawn, { gzip: false }), expected)
     assert.deepEqual([...mask!.data], [...twin.mask], `mask of patient ${n}`)
@@ -127,7 +84,7 @@ test('labelled series become volumes of one size without masks, each a case unde
   const rows = [0, 1, 2, 3].map((n) => `${identity(n).accession},${n % 2 === 0 ? 'tumour' : 'none'}\n`)
   await writeBelow(archive, 'labels.csv', Buffer.from(`accession,label\n${rows.join('')}`))
   for (const n of [0, 1, 2, 3])
-    for (const [k, bytes] of distinct(n).entries())
+    for (const [k, bytes] of seriesFiles(n).entries())
       await writeBelow(archive, `${identity(n).folder}/I${k}`, bytes)
   const labelled = parseRecipe(
     {
@@ -161,8 +118,8 @@ test('labelled series become volumes of one size without masks, each a case unde
 
 /** Structure k in slice k, each drawn as a contour around the centres of columns 0 to 3. */
 async function writeStructureSet(n: number): Promise<void> {
-  await writeFiles(n, distinct(n))
-  const { slices } = seriesOf(n).plan
+  await writeFiles(n, seriesFiles(n))
+  const { slices } = obliqueSeries().plan
   const corners = [
     [-0.4, -0.4],
     [-0.4, 3.4],
@@ -179,7 +136,7 @@ async function writeStructureSet(n: number): Promise<void> {
   }
   const bytes = dicomOf(n, {
     SOPClassUID: '1.2.840.10008.5.1.4.1.1.481.3',
-    SOPInstanceUID: `1.2.826.0.1.3680043.80.${++serial}`,
+    SOPInstanceUID: `1.2.826.0.1.3680043.82.${++serial}`,
     SeriesInstanceUID: `1.2.826.0.1.3680043.81.${serial}`,
     Modality: 'RTSTRUCT',
     ReferencedFrameOfReferenceSequence: [
@@ -193,12 +150,12 @@ async function writeStructureSet(n: number): Promise<void> {
         ],
       },
     ],
-    StructureSetROISequence: STRUCTURES.map(({ name }, i) => ({
+    StructureSetROISequence: SERIES_STRUCTURES.map(({ name }, i) => ({
       ROINumber: 9 + i,
       ROIName: name,
       ReferencedFrameOfReferenceUID: '1.2.3.9',
     })),
-    ROIContourSequence: STRUCTURES.map(({ values: [z] }, i) => ({
+    ROIContourSequence: SERIES_STRUCTURES.map(({ values: [z] }, i) => ({
       ReferencedROINumber: 9 + i,
       ContourSequence: [
         { ContourGeometricType: 'CLOSED_PLANAR', NumberOfContourPoints: 4, ContourData: pointsIn(z!) },

@@ -22,7 +22,7 @@ export type MaskSummary = z.infer<typeof MaskSummary>
 
 /** A real case that a package segmented when it was certified: hashes and measures, never voxels or names. */
 export const CertifiedVolume = z.strictObject({
-  files_sha256: sha256.describe('Of its one file; of several, of their sorted SHA-256, a line each.'),
+  files_sha256: sha256.describe('As `input_sha256` of a result.'),
   num_files: size,
   tensor_sha256: sha256.describe('Of the stored tensor [C, Z, Y, X], little-endian.'),
   shape: z.tuple([size, size, size]).describe('[z, y, x] of the mask: the grid of the files.'),

@@ -113,7 +113,7 @@ export const InspectResult = z.strictObject({
         ),
     })
     .nullable()
-    .describe('Of volumes with masks; null for images.'),
+    .describe('Of volumes, and of 2D images with masks; null for images with labels.'),
   skipped: z
     .array(z.strictObject({ file: z.string(), reason: z.string() }))
     .describe('Listed, but there is no such file.'),
@@ -151,7 +151,11 @@ export const PredictResult = z.strictObject({
     z.strictObject({
       file: z.string(),
       case_id: z.string(),
-      input_sha256: z.string(),
+      input_sha256: z
+        .string()
+        .describe(
+          'Of its one file; of several, of their SHA-256, a line each: channels in order, instances of a DICOM series sorted.',
+        ),
       scores: z.record(z.string(), z.number()),
       decisions: z.record(z.string(), z.boolean()),
       operating_points: z.record(z.string(), z.number()).describe('Label → threshold applied.'),

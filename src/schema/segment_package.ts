@@ -9,7 +9,7 @@ const triple = z.tuple([z.int().positive(), z.int().positive(), z.int().positive
 const { format, name, version, status, synthetic, preprocess_code_version, files, provenance } =
   ModelPackage.shape
 
-/** `model.json` of a package that segments volumes. */
+/** `model.json` of a package that segments volumes, or 2D images as volumes of one slice. */
 export const SegmentPackage = z.strictObject({
   format,
   name,

@@ -45,7 +45,7 @@ export const ServedScoreModel = z.strictObject({
 })
 export type ServedScoreModel = z.infer<typeof ServedScoreModel>
 
-/** A model that segments volumes. */
+/** A model that segments volumes, or 2D images: `input.distance_unit` is then `px`. */
 export const ServedVolumeModel = z.strictObject({
   ...about,
   task: z.literal('segment'),

@@ -375,6 +375,14 @@ test('the OpenAPI document describes every route, with schemas that resolve', as
       '/readyz',
     ])
       assert.ok(document.paths[path], path)
+    const { 200: done, 406: unsendable } = document.paths['/v1/predict'].post.responses
+    assert.deepEqual(Object.keys(done.content).sort(), [
+      'application/dicom',
+      'application/gzip',
+      'application/json',
+      'image/png',
+    ])
+    assert.match(unsendable.description, /NIfTI of a 2D image, or PNG of a volume/)
     const references = JSON.stringify(document).match(/#\/components\/schemas\/\w+/g)!
     for (const reference of references)
       assert.ok(document.components.schemas[reference.split('/').at(-1)!], reference)

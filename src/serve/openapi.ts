@@ -43,12 +43,16 @@ export function openapi(
         content: {
           'application/json': { schema: { $ref: '#/components/schemas/PredictResult' } },
           'application/gzip': BINARY,
+          'image/png': BINARY,
           'application/dicom': BINARY,
         },
       },
       400: json('No file in the request, or several models named', 'ServeError'),
       404: json('No such model; those served are listed', 'ServeError'),
-      406: json('One file asked for, and several masks; or DICOM of what is no DICOM series', 'ServeError'),
+      406: json(
+        'One file asked for, and several masks; DICOM of what is no DICOM series; NIfTI of a 2D image, or PNG of a volume',
+        'ServeError',
+      ),
       408: json('The upload stalled, or took too long to arrive', 'ServeError'),
       413: json('Too large, or too many files', 'ServeError'),
       415: json('Another kind of body', 'ServeError'),

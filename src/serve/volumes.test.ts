@@ -15,10 +15,16 @@ import { goldenVolumes } from '../package/golden_volume.ts'
 import { type LoadedPackage, loadPackage } from '../package/load.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
 import { makePhantoms } from '../package/phantoms.ts'
-import { TINY_SPEC, writeTinyPackage } from '../package/testing/tiny_package.ts'
+import {
+  TINY_VOLUME_SPEC as TINY_SCORED_SPEC,
+  TINY_SPEC,
+  writeTinyPackage,
+} from '../package/testing/tiny_package.ts'
 import { TINY_IMAGE, TINY_VOLUME_SPEC, writeTinySegmenter } from '../package/testing/tiny_segmenter.ts'
 import { PredictResult } from '../schema/results.ts'
 import { ServedModels, ServeError } from '../schema/serving.ts'
+import { identifiersOf, identity } from '../sources/dicom_fixture.ts'
+import { seriesFiles } from '../sources/dicom_series_fixture.ts'
 import { drawnImage } from '../sources/raster_fixture.ts'
 import { type AppOptions, buildApp, type LogRecord, type Served } from './app.ts'
 
@@ -124,6 +130,44 @@ test('Accept: application/gzip gives the mask itself, with digest, volumes and w
     assert.equal(failed.statusCode, 422)
     assert.equal(PredictResult.parse(failed.json()).failed.length, 1)
   })
+})
+
+test('of a series the DICOM Segmentation alone names the patient: no other part of an answer, no log line', async () => {
+  const series = zipSync(Object.fromEntries(seriesFiles(0).map((bytes, k) => [`one/I${k}`, bytes])))
+  const spec = { ...TINY_SCORED_SPEC, channels: 1, intensity: [{ kind: 'zscore' as const }] }
+  await writeTinyPackage(join(scratch, 'scores'), { volumes: spec })
+  const scores = await loadPackage(join(scratch, 'scores'), { threads: 1 })
+  const models = new Map<string, Served>([
+    ['volumes', volumes],
+    ['scores', scores],
+  ])
+  await withApp({ models }, async (app, records) => {
+    const nobody = (text: string) => {
+      for (const one of identifiersOf(1)) assert.ok(!text.includes(one), one)
+    }
+    for (const name of models.keys()) {
+      const url = `/v1/models/${name}/predict?views=true`
+      const response = await app.inject(post(series, { 'content-type': 'application/zip' }, url))
+      assert.equal(response.statusCode, 200, response.body)
+      const { predictions, ...rest } = PredictResult.parse(response.json())
+      const [{ mask_dicom_base64, mask_base64, ...said }] = predictions as [PredictResult['predictions'][0]]
+      nobody(JSON.stringify([rest, said, response.headers]))
+      if (name === 'scores') continue
+      assert.ok(Buffer.from(mask_dicom_base64!, 'base64').toString('latin1').includes(identity(0).name))
+      nobody(gunzipSync(Buffer.from(mask_base64!, 'base64')).toString('latin1'))
+      const file = await app.inject(
+        post(series, { 'content-type': 'application/zip', accept: 'application/gzip' }, url),
+      )
+      nobody(JSON.stringify(file.headers) + gunzipSync(file.rawPayload).toString('latin1'))
+    }
+    nobody(JSON.stringify(records))
+    // What cannot be read is told without saying whose it is.
+    const cut = zipSync({ 'one/I0': seriesFiles(0)[0]!.subarray(0, 400) })
+    const failed = await app.inject(post(cut, { 'content-type': 'application/zip' }))
+    assert.equal(failed.statusCode, 422)
+    nobody(failed.body)
+  })
+  await scores.close()
 })
 
 test('two cases in one archive are two predictions; as one file they are refused', async () => {

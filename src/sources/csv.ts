@@ -81,7 +81,7 @@ async function readRows(
   const found = await findTableFiles(table, imageColumns(source), root, isNamed)
   const images = found.files.map((files, i) => (masks && masks.files[i] === undefined ? undefined : files))
   const skipped = [...found.skipped, ...(masks?.skipped ?? [])]
-  if (!isOfVolumes) refuseVolumes(images.flatMap((files) => files ?? []))
+  if (!isOfVolumes && masks === null) refuseVolumes(images.flatMap((files) => files ?? []))
   const patients = readPatients(source, table, images, warnings)
 
   const used = table.rows.map((_, i) => i).filter((i) => images[i] !== undefined)
@@ -116,7 +116,7 @@ async function readRows(
 }
 
 /** Masks may be drawn on either. */
-const isRasterOrVolume = (name: string) => isImageName(name) || isVolumeName(name)
+export const isRasterOrVolume = (name: string) => isImageName(name) || isVolumeName(name)
 
 interface CsvRow {
   line: number

@@ -18,8 +18,9 @@ export const GARBLED = 'The name is not UTF-8, so it cannot be opened. Rename it
 export const isGarbled = (name: string) => name.includes('\uFFFD')
 
 /**
- * Every visible file below `root`, images or whatever else `isWanted` knows by its name in `images`. Hidden entries and archive droppings (`__MACOSX`) are ignored. Symbolic links
- * are followed; a folder reached a second time, as a link in a loop is, is not entered again.
+ * Every visible file below `root`; those that `isWanted` knows by name, images unless given, are in `images`. Hidden entries
+ * and archive droppings (`__MACOSX`) are ignored. Symbolic links are followed; a folder reached a second time, as a link in
+ * a loop is, is not entered again.
  */
 export async function walkFolder(
   root: string,

@@ -12,8 +12,8 @@ import { count, firstFew, type SourceData, type SourceOf, type SourceRequest } f
 
 /**
  * nnU-Net's raw layout (Isensee et al., Nature Methods 18, 2021): `imagesTr/<case>_0000.nii.gz`, one file a channel,
- * `labelsTr/<case>.nii.gz`, `dataset.json`; with `file_ending: .png` of 2D images. `splits_final.json`, beside it or as nnU-Net leaves it in its folder of
- * preprocessed data and copied here, gives the folds.
+ * `labelsTr/<case>.nii.gz`, `dataset.json`; with `file_ending: .png` of 2D images. `splits_final.json`, beside it or as
+ * nnU-Net leaves it in its folder of preprocessed data and copied here, gives the folds.
  */
 export async function readNnUNet(
   source: SourceOf<'nnunet'>,

@@ -58,7 +58,10 @@ export async function sniff(path: string): Promise<Sniffed> {
 }
 
 /** Reads by the draft; a given split that shares patients between its parts is replaced by one by patient. */
-export async function readDraft(draft: Draft, isOfVolumes = false): Promise<SourceData> {
+export async function readDraft(
+  draft: Draft,
+  { isOfVolumes = false }: { isOfVolumes?: boolean } = {},
+): Promise<SourceData> {
   const read = () =>
     readSource(
       DataConfig.parse({ root: draft.root, source: draft.source, split: draft.split as Split }),

@@ -35,7 +35,7 @@ export async function sniffLabelledVolumes(
   const draft = stats.isDirectory() ? await draftOfFolder(absolute) : await draftOfTable(absolute)
   if (draft === null) return null
   await addChannels(draft)
-  const data = await readDraft(draft, true)
+  const data = await readDraft(draft, { isOfVolumes: true })
   if (!data.cases.every(({ images }) => images.every(isVolumeName))) return null
   const { look, warnings } = await lookAtVolumes(draft.root, data.cases, [], data.volumes, signal)
   if (look === null) throw new UserError(`None of the volumes can be read.\n  ${warnings.join('\n  ')}`)
@@ -88,7 +88,8 @@ async function addChannels(draft: Draft): Promise<void> {
 /** A drawing of the answer, which a classification must not see. */
 const MASK = /mask|seg|label|annotation|roi|truth/i
 
-async function volumeColumns(table: Table, root: string, folder: string): Promise<string[]> {
+/** Columns that name volumes, those of drawings left out. */
+export async function volumeColumns(table: Table, root: string, folder: string): Promise<string[]> {
   const find = imageFinder(root, isVolumeName)
   const rows = evenly(table.rows, 20)
   const columns: string[] = []

@@ -4,29 +4,31 @@ import { DataConfig, type Split } from '../schema/data.ts'
 import { UserError } from '../schema/errors.ts'
 import { type SegmentTask, structuresOf, Task } from '../schema/task.ts'
 import { readBytes } from '../storage/local.ts'
+import { isRasterOrVolume } from './csv.ts'
 import { walkFolder } from './folder_walk.ts'
 import { imageFinder } from './image_files.ts'
 import { readSource } from './read.ts'
 import type { SourceDraft } from './sniff_draft.ts'
 import { evenly } from './sniff_images.ts'
 import { ATTRIBUTE, plain } from './sniff_label_columns.ts'
+import { volumeColumns } from './sniff_labelled_volumes.ts'
 import { guessPatientPattern } from './sniff_patients.ts'
 import { guessImageColumn, PART, PATIENT } from './sniff_table.ts'
 import { foldersOf } from './sniff_tables.ts'
 import type { SniffedVolumes } from './sniff_volumes.ts'
-import { count } from './source_data.ts'
+import { count, firstFew } from './source_data.ts'
 import { readTable, type Table } from './table.ts'
 import { lookAtVolumes } from './volumes_look.ts'
 
 const MASK =
-  /^(mask|segmentation|seg|labelmap|annotation|groundtruth|gt)s?(file|filename|path|name|image|img|png)?$/
+  /^(mask|segmentation|seg|label|labelmap|annotation|groundtruth|gt)s?(file|filename|path|name|image|img|png)?$/
 /** Masks read to learn which values occur. */
 const MASKS_READ = 64
-/** With more values than this, a picture is no mask. */
+/** With more values than this, a picture or volume is no mask. */
 const MOST_VALUES = 32
 
 /**
- * A table with a column of images and one of masks, or a folder that holds such a table.
+ * A table with a column of images and one of masks, or of volumes and theirs; or a folder that holds such a table.
  *
  * @returns null where there is none, or its masks cannot be read as masks
  */
@@ -44,7 +46,7 @@ export const isTableName = (path: string): boolean => /\.(csv|tsv)$/i.test(path)
 async function tablesAt(path: string): Promise<{ root: string; file: string }[]> {
   const absolute = resolve(path)
   if (isTableName(absolute)) return [{ root: dirname(absolute), file: basename(absolute) }]
-  const { others } = await walkFolder(absolute)
+  const { others } = await walkFolder(absolute, isRasterOrVolume)
   return others
     .filter((file) => isTableName(file) && file.split('/').length <= 2)
     .slice(0, 20)
@@ -59,12 +61,14 @@ async function sniffOne(
 ): Promise<SniffedVolumes | null> {
   const named = table.columns.filter((name) => MASK.test(plain(name)))
   if (named.length === 0 || table.rows.length === 0) return null
-  const folders = foldersOf(await walkFolder(root))
-  const find = imageFinder(root)
+  const folders = foldersOf(await walkFolder(root, isRasterOrVolume))
+  const find = imageFinder(root, isRasterOrVolume)
   const others = table.columns.filter((name) => !named.includes(name))
   const mask = await guessImageColumn(withColumns(table, named), root, folders, find)
   const image = await guessImageColumn(withColumns(table, others), root, folders, find)
   if (mask === null || image === null) return null
+  const columns = await volumeColumns(withColumns(table, others), root, image.images_dir)
+  const images = columns.length > 1 ? columns : [image.image]
 
   const cellsOf = (name: string) => table.rows.map(({ cells }) => cells[table.columns.indexOf(name)] ?? '')
   const patientColumn = others.find((name) => PATIENT.test(plain(name)))
@@ -74,7 +78,7 @@ async function sniffOne(
   const source: SourceDraft = {
     kind: 'csv',
     file,
-    image: image.image,
+    image: images.length > 1 ? images : image.image,
     mask: mask.image,
     ...(image.images_dir ? { images_dir: image.images_dir } : {}),
     ...(mask.images_dir === image.images_dir ? {} : { masks_dir: mask.images_dir }),
@@ -104,6 +108,7 @@ async function sniffOne(
     data.volumes!,
     signal,
   )
+  const noun = look?.distance_unit === 'px' ? 'image' : 'volume'
   if (look === null) throw new UserError(`None of the images can be read.\n  ${warnings.join('\n  ')}`)
   return {
     root,
@@ -113,7 +118,7 @@ async function sniffOne(
     data: { ...data, cases, warnings: [...data.warnings, ...warnings] },
     look,
     found: [
-      `a table, ${file}, with ${count(table.rows.length, 'row')}; column "${image.image}" names the images and "${mask.image}" their masks`,
+      `a table, ${file}, with ${count(table.rows.length, 'row')}; ${images.length > 1 ? `columns ${firstFew(images)} name the channels` : `column "${image.image}" names the ${noun}s`} and "${mask.image}" their masks`,
       `masks hold ${[0, ...values].join(', ')}`,
       ...(patientColumn === undefined
         ? []
@@ -124,12 +129,15 @@ async function sniffOne(
       `nothing says what the values of masks mean: ${Object.entries(task.labels!)
         .map(([name, value]) => `${value} is called ${name}`)
         .join(', ')}; write the structures' names in task.labels`,
+      ...(images.length > 1
+        ? ['several columns name volumes and became channels; leave out those that are none']
+        : []),
       ...(guess === null
         ? []
         : [`no column names the patient; guessed from ${guess.why}; check data.source.patient`]),
       ...(patient === null
         ? [
-            'no column names the patient, so every image counts as its own; if there is one, put it in data.source.patient',
+            `no column names the patient, so every ${noun} counts as its own; if there is one, put it in data.source.patient`,
           ]
         : []),
       ...(patients < 20
@@ -165,7 +173,12 @@ async function maskValues(root: string, source: SourceDraft): Promise<number[] |
     const mask = await readBytes(join(root, one.mask!))
       .then((bytes) => readMask(bytes, null))
       .catch(onlyUserErrors)
-    if (mask !== null) for (const value of new Set(mask.volume.data)) if (value !== 0) found.add(value)
+    let last = 0
+    for (const value of mask?.volume.data ?? []) {
+      if (value === last) continue
+      last = value
+      if (value !== 0) found.add(value)
+    }
     if (found.size > MOST_VALUES) return null
   }
   const values = [...found].sort((a, b) => a - b)

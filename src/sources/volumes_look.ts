@@ -41,8 +41,8 @@ export interface VolumesLook {
 const MOST_MASK_BYTES = 300e6
 
 /**
- * Reads the header of every volume and, of structures, as far as they are small together, every mask. A structure that no mask told of
- * stays unknown.
+ * Reads the header of every volume. Where there are structures it also reads masks, `MOST_MASK_BYTES` in all at most; whether a
+ * case has a structure stays unknown where its mask was not.
  *
  * @param facts of a data set that says something about its channels and masks
  * @returns null when not one header can be read

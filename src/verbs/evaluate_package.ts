@@ -11,10 +11,12 @@ import type { Case, SplitPart } from '../schema/case.ts'
 import { mayShowPixels } from '../schema/data.ts'
 import { StoppedError, UserError } from '../schema/errors.ts'
 import type { Prediction } from '../schema/prediction.ts'
+import type { ClassifyTask } from '../schema/task.ts'
 import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
-import { joinedSha256, readBytes, sha256File, stampFile } from '../storage/local.ts'
+import { readBytes } from '../storage/local.ts'
+import { builtOnWarning } from './built_on_warning.ts'
 import type { Evaluated, EvaluateOptions } from './evaluate.ts'
 import { evaluatedUnits } from './evaluated_units.ts'
 import type { Io } from './io.ts'
@@ -42,7 +44,7 @@ export async function evaluatePackage(
     if (task.kind !== 'classify')
       throw new UserError(`The package ${model.name} gives scores; the recipe's task is ${task.kind}.`)
     refuseOtherKind(model.preprocess.kind, recipe.prepare.kind)
-    const labels = sharedLabels(loaded, task.labels, task.exclusive)
+    const labels = sharedLabels(loaded, task)
     const source = await readSource(recipe.data, recipe.task, root, io.signal, {
       isOfVolumes: recipe.prepare.kind === 'volume',
       privateFolder: privateFolder({}, { mayWrite: true }),
@@ -50,6 +52,7 @@ export async function evaluatePackage(
     const cases = casesOf(source, data, options.split)
     const scored = await predictCases(cases, root, loaded, io)
     const { failed, hashes } = scored
+    const { certificate } = await readManifest(loaded.dir)
     const { predictions, warnings: ofUnits } = evaluatedUnits(recipe.data, scored.predictions)
     if (predictions.length === 0)
       throw new UserError(
@@ -59,7 +62,7 @@ export async function evaluatePackage(
     const warnings = [
       ...loaded.warnings,
       ...ofUnits,
-      ...(await builtOnWarning(loaded, source, hashes, root, options.split)),
+      ...(await builtOnWarning(certificate, { cases: source.cases, root, part: options.split, hashes })),
       ...notMeasuredWarnings(loaded, labels, source, failed),
       ...(options.split === 'test'
         ? ['Openings of a test split are counted for runs only, not for packages.']
@@ -117,7 +120,10 @@ async function filesOf({ images }: Pick<Case, 'images'>, root: string): Promise<
   return files
 }
 
-function sharedLabels(loaded: LoadedPackage, wanted: readonly string[], isExclusive: boolean): string[] {
+function sharedLabels(
+  loaded: LoadedPackage,
+  { labels: wanted, exclusive: isExclusive }: Pick<ClassifyTask, 'labels' | 'exclusive'>,
+): string[] {
   const { labels, exclusive } = loaded.model.task
   const shared = labels.filter((label) => wanted.includes(label))
   const fits = exclusive ? isExclusive && shared.length === labels.length : shared.length > 0
@@ -178,41 +184,6 @@ async function predictCases(
   }
   if (io.signal.aborted) throw new StoppedError('Stopped; nothing was written. The same command starts over.')
   return { predictions, failed, hashes }
-}
-
-/**
- * A package does not know what it was trained on, but its certificate names validation images of that data set by
- * their hashes. Where the part evaluated is `train`, these are looked for among the data's own validation cases.
- */
-async function builtOnWarning(
-  { dir }: LoadedPackage,
-  source: SourceData,
-  scored: readonly string[],
-  root: string,
-  part: SplitPart | 'all',
-): Promise<string[]> {
-  const { certificate } = await readManifest(dir)
-  const certified = new Set(certificate?.validation.map((one) => one.file_sha256))
-  if (certified.size === 0) return []
-  let isSame = scored.some((hash) => certified.has(hash))
-  if (part === 'train')
-    for (const { images, split } of source.cases) {
-      if (isSame) break
-      if (split === 'val') isSame = certified.has((await sha256Of(images, root)) ?? '')
-    }
-  return isSame
-    ? ['The package was built on images of this very data set: cases it has seen flatter the numbers.']
-    : []
-}
-
-/** As a certificate names the case; null where a file is not there. */
-async function sha256Of(images: readonly string[], root: string): Promise<string | null> {
-  const hashes: string[] = []
-  for (const path of images) {
-    if ((await stampFile(join(root, path))) === null) return null
-    hashes.push(await sha256File(join(root, path)))
-  }
-  return joinedSha256(hashes)
 }
 
 function notMeasuredWarnings(

@@ -88,6 +88,17 @@ test('what the recipe does not name is not measured, and said', async () => {
   assert.match(warnings.join('\n'), /2 references with values that the recipe's task does not name/)
 })
 
+test('a package built on the data set at hand is told by the volumes in its certificate', async () => {
+  const built = join(scratch, 'built')
+  const seen = await readFile(join(scratch, 'data/imagesTr/case_1.nii.gz'))
+  await writeTinySegmenter(built, { cases: [[seen]] })
+  const warningsOf = async (from: string) =>
+    (await evaluate({ package: from, data: await recipe(BOTH) }, { split: 'all' }, quietIo())).warnings
+  const warning = /built on images of this very data set/
+  assert.match((await warningsOf(built)).join('\n'), warning)
+  assert.doesNotMatch((await warningsOf(pkg)).join('\n'), warning)
+})
+
 test('what does not fit is refused: other names, a part that only prepare knows', async () => {
   const renamed = join(scratch, 'renamed')
   await writeDataSet(renamed)

@@ -4,8 +4,10 @@ import { measureMasks } from '../evaluate/measure_masks.ts'
 import { maskOnGrid } from '../imaging/mask_grid.ts'
 import { unitOf } from '../imaging/preprocess_volume.ts'
 import { readVolume } from '../imaging/read_volume.ts'
+import { inputSha256 } from '../package/input_sha256.ts'
 import { type LoadedSegmenter, loadSegmenter } from '../package/load_segmenter.ts'
 import { maskEncoding } from '../package/mask_encoding.ts'
+import { readAnyManifest } from '../package/read.ts'
 import { privateFolder } from '../prepare/place.ts'
 import { renderSegmentReport } from '../report/segment_report.ts'
 import type { Case } from '../schema/case.ts'
@@ -18,6 +20,7 @@ import { withoutIdentifiers } from '../sources/deidentify.ts'
 import { readSource, type SourceData } from '../sources/read.ts'
 import { count, firstFew } from '../sources/source_data.ts'
 import { readBytes, writeAtomic } from '../storage/local.ts'
+import { builtOnWarning } from './built_on_warning.ts'
 import type { EvaluateOptions } from './evaluate.ts'
 import { casesOf } from './evaluate_package.ts'
 import { withTemporaryFolder } from './export_run.ts'
@@ -58,7 +61,7 @@ export async function evaluateSegmentPackage(
     const cases = casesOf(source, data, options.split)
     const config = { ...recipe.evaluate, ...(options.subgroups && { subgroups: options.subgroups }) }
     return await withTemporaryFolder(async (folder) => {
-      const { measured, masks, failed, numUnlisted } = await measureAll(
+      const { measured, masks, failed, numUnlisted, hashes } = await measureAll(
         {
           ...{ cases, root, loaded, shared, folder },
           maskNames: source.volumes?.maskNames ?? null,
@@ -70,6 +73,7 @@ export async function evaluateSegmentPackage(
         throw new UserError(
           `None of the ${count(cases.length, 'case')} could be measured: ${source.deidentified ? withoutIdentifiers(failed[0]!.reason, [root]) : failed[0]!.reason}`,
         )
+      const { certificate } = await readAnyManifest(loaded.dir)
       const evaluation: SegmentEvaluation = {
         ...evaluateSegments(measured, {
           labels: shared.labels,
@@ -84,6 +88,12 @@ export async function evaluateSegmentPackage(
           test_openings: 0,
           warnings: [
             ...loaded.warnings,
+            ...(await builtOnWarning(certificate, {
+              cases: source.cases,
+              root,
+              part: options.split,
+              hashes,
+            })),
             ...warningsOf(source, shared, failed, numUnlisted),
             ...(options.split === 'test'
               ? ['Openings of a test split are counted for runs only, not for packages.']
@@ -128,6 +138,8 @@ interface Measured {
   /** Case id → files of its translated masks. */
   masks: Map<string, { prediction: string; reference: string }>
   failed: { file: string; reason: string }[]
+  /** `input_sha256` of the cases measured. */
+  hashes: string[]
   /** Cases whose reference has values that the recipe's task does not name. */
   numUnlisted: number
 }
@@ -136,14 +148,14 @@ async function measureAll(
   { cases, root, loaded, shared, maskNames, folder, tolerance_mm }: Measuring,
   io: Io,
 ): Promise<Measured> {
-  const found: Measured = { measured: [], masks: new Map(), failed: [], numUnlisted: 0 }
+  const found: Measured = { measured: [], masks: new Map(), failed: [], hashes: [], numUnlisted: 0 }
   const names = new Set<string>()
   for (const [i, one] of cases.entries()) {
     if (io.signal.aborted)
       throw new StoppedError('Stopped; nothing was written. The same command starts over.')
     const { case_id, patient_id, attributes } = one
     try {
-      const { prediction, reference, isUnlisted } = await translatedMasks(one, {
+      const { prediction, reference, input_sha256, isUnlisted } = await translatedMasks(one, {
         root,
         loaded,
         shared,
@@ -157,6 +169,7 @@ async function measureAll(
       await writeAtomic(files.reference, await encode(reference))
       found.masks.set(case_id, files)
       found.measured.push({ case_id, patient_id, attributes, per_label })
+      found.hashes.push(input_sha256)
       if (isUnlisted) found.numUnlisted++
     } catch (cause) {
       if (!(cause instanceof UserError)) throw cause
@@ -171,7 +184,7 @@ async function measureAll(
 async function translatedMasks(
   { images, mask }: Case,
   { root, loaded, shared, maskNames }: Pick<Measuring, 'root' | 'loaded' | 'shared' | 'maskNames'>,
-): Promise<MaskVolumes & { isUnlisted: boolean }> {
+): Promise<MaskVolumes & { input_sha256: string; isUnlisted: boolean }> {
   if (mask === undefined) throw new UserError('It has no reference mask.')
   const files = await Promise.all(images.map((path) => readBytes(join(root, path))))
   const { mask: prediction } = await loaded.segment(files)
@@ -185,6 +198,7 @@ async function translatedMasks(
   return {
     prediction: { ...prediction, data: shared.ofPackage(prediction.data) },
     reference: { ...reference, data },
+    input_sha256: inputSha256(files),
     isUnlisted: data.some((value, i) => value === 0 && reference.data[i] !== 0),
   }
 }

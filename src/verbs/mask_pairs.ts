@@ -13,9 +13,9 @@ export interface MaskFiles {
 }
 
 /**
- * Pairs the masks of two folders by name; `.nii`, `.nii.gz`, `.png` and `.tif` are the same name. Files of other kinds (nnU-Net writes
- * some beside its masks) and hidden ones are passed over. Every mask must have its counterpart: predictions that are
- * not there would drop out of the means, which could only get better by it.
+ * Pairs the masks of two folders by name; `.nii`, `.nii.gz`, `.png` and `.tif` are the same name. Files of other kinds
+ * (nnU-Net writes some beside its masks) and hidden ones are passed over. Every mask must have its counterpart: predictions
+ * that are not there would drop out of the means, which could only get better by it.
  *
  * @returns by case id
  * @throws {UserError} naming the masks without a counterpart, or a folder that has none

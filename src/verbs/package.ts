@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import type { RealCase } from '../package/certify.ts'
 import { goldenInputs } from '../package/golden.ts'
 import { activate } from '../package/infer.ts'
+import { inputSha256 } from '../package/input_sha256.ts'
 import { completePackage, publishPackage, refuseOccupied, type Training } from '../package/write.ts'
 import { RUN_FILES } from '../runs/folder.ts'
 import { inputShape, isSegmentRun, type ScoreRun, scoreRun } from '../runs/kinds.ts'
@@ -82,8 +83,8 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
       goldenLogits: logits(1).slice(0, golden.length),
       validation: materials.cases.map(
         (one, i): RealCase => ({
-          file_sha256: one.file_sha256,
-          read: files[i]!,
+          file_sha256: files[i]!.file_sha256,
+          read: files[i]!.read,
           stored: one.stored,
           reference: (batch) => scores(logits(batch)[golden.length + i]!),
           predicted: one.scores,
@@ -100,20 +101,21 @@ export async function packageRun(runDir: string, options: PackageRunOptions, io:
 }
 
 /**
- * Opens the raw files of each validation case.
+ * Opens the raw files of each validation case, and names it as certificates do.
  *
  * @throws {UserError} with counts when some are not at hand: a certificate without raw files would prove half
  */
 async function findAll(
   { cases, index }: RunMaterials,
   find: FindFiles,
-): Promise<(() => Promise<readonly Uint8Array[]>)[]> {
-  const files: (() => Promise<readonly Uint8Array[]>)[] = []
+): Promise<Pick<RealCase, 'file_sha256' | 'read'>[]> {
+  const files: Pick<RealCase, 'file_sha256' | 'read'>[] = []
   const absent: string[] = []
   for (const { case_id, file_sha256 } of cases) {
-    const open = await find(file_sha256)
-    if (open) files.push(open)
-    else absent.push(case_id)
+    const read = await find(file_sha256)
+    if (read === null) absent.push(case_id)
+    // Shard sets name a series by its files in their order, whatever they are.
+    else files.push({ read, file_sha256: index.kind === 'volumes' ? inputSha256(await read()) : file_sha256 })
   }
   if (absent.length === 0) return files
   throw new UserError(

@@ -104,7 +104,7 @@ export async function packageSegmentRuns(
       golden,
       goldenProbabilities: reference.slice(0, golden.length),
       patches: exported.map((one) => one.patches),
-      cases: await casesOf(first, real, hasMasks, reference[golden.length] ?? null),
+      cases: await casesOf(first, real, { hasMasks, probabilities: reference[golden.length] ?? null }),
       reference: `PyTorch and MONAI, ${runs.map((run) => `step ${run[checkpoint]!.step} of ${run.id}`).join('; ')}`,
       evaluations,
       created: io.now(),
@@ -143,12 +143,15 @@ async function evaluationOf(run: SegmentRun, set: readonly string[], io: Io): Pr
   return current ?? (await evaluateSegmentRun(run, { split: 'val', set: own }, io))
 }
 
-/** Real cases with what the run's validation wrote of them. */
+/**
+ * Real cases with what the run's validation wrote of them.
+ *
+ * @param options.probabilities of the first case; null where they were not computed
+ */
 async function casesOf(
   run: SegmentRun,
   real: readonly ValidationVolume[],
-  hasMasks: boolean,
-  probabilities: Float32Array | null,
+  { hasMasks, probabilities }: { hasMasks: boolean; probabilities: Float32Array | null },
 ): Promise<CertifiedCase[]> {
   const cases: CertifiedCase[] = []
   for (const [i, { read, data, mask }] of real.entries())

@@ -1,4 +1,4 @@
-import { filesSha256 } from '../package/certified_volume.ts'
+import { joinInputSha256 } from '../package/input_sha256.ts'
 import { isSegmentPackage, type PackageOnDisk, readAnyPackage } from '../package/read.ts'
 import { verifyCertificate } from '../package/verify.ts'
 import { verifySegmentCertificate } from '../package/verify_segment.ts'
@@ -26,13 +26,12 @@ export async function verifyPackage(
 ): Promise<PackageResult> {
   const found = await readAnyPackage(packageDir)
   for (const line of found.damage) io.log(line)
+  const findFiles = options.data ? await filesOfRecipe(options.data, io.signal, joinInputSha256) : null
   if (isOfVolumes(found)) {
-    const findFiles = options.data ? await filesOfRecipe(options.data, io.signal, filesSha256) : null
     if (findFiles === null && (found.certificate?.volumes?.length ?? 0) > 0) io.log(GOLDEN_ONLY)
     return packageResult(found.dir, await verifySegmentCertificate(found, { findFiles, served: servedMask }))
   }
   const onDisk = found as PackageOnDisk
-  const findFiles = options.data ? await filesOfRecipe(options.data, io.signal) : null
   if (findFiles === null && (onDisk.certificate?.validation.length ?? 0) > 0) io.log(GOLDEN_ONLY)
   return packageResult(onDisk.dir, await verifyCertificate(onDisk, { findFiles, served: servedScores }))
 }

@@ -12,7 +12,8 @@ import { type VolumeInput, volumeInputs } from './volume_inputs.ts'
 
 /**
  * Segments volumes one after the other; masks go to `out` as NIfTI on the grid of each case's own files, of 2D images as
- * PNG of their size, and of a DICOM series as a DICOM Segmentation besides. A case that cannot be read is listed in `failed` and stops nothing.
+ * PNG of their size, and of a DICOM series as a DICOM Segmentation besides. A case that cannot be read is listed in
+ * `failed` and stops nothing.
  *
  * @throws {UserError} when there is no volume at all
  */

@@ -33,14 +33,17 @@ export function sharedStructures(
     )
   const codes = new Map<string, number>([['', 0]])
   const taken = new Set([0, ...ofData.flatMap(({ values }) => values)])
-  const translation = (structures: readonly Structure[], isData: boolean) => {
+  /** `keepsValues`: a new code is the value that it stands for, else a free one. */
+  const translation = (structures: readonly Structure[], { keepsValues }: { keepsValues: boolean }) => {
     const table = new Uint8Array(256)
     const named = structures.filter(({ name }) => wanted.includes(name))
     for (const value of new Set(named.flatMap(({ values }) => values))) {
       const members = wanted.filter((name) => named.find((one) => one.name === name)!.values.includes(value))
       const key = members.join('\n')
       if (!codes.has(key)) {
-        const code = isData ? value : Array.from({ length: 256 }, (_, i) => i).find((i) => !taken.has(i))!
+        const code = keepsValues
+          ? value
+          : Array.from({ length: 256 }, (_, i) => i).find((i) => !taken.has(i))!
         taken.add(code)
         codes.set(key, code)
       }
@@ -48,7 +51,10 @@ export function sharedStructures(
     }
     return table
   }
-  const [dataTable, packageTable] = [translation(ofData, true), translation(ofPackage, false)]
+  const [dataTable, packageTable] = [
+    translation(ofData, { keepsValues: true }),
+    translation(ofPackage, { keepsValues: false }),
+  ]
   const labels = Object.fromEntries(
     wanted.map((name) => [
       name,

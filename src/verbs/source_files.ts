@@ -1,9 +1,18 @@
 import { dirname, join } from 'node:path'
+import { START_BYTES } from '../package/input_sha256.ts'
 import { readSourceMap } from '../prepare/source_map.ts'
 import { UserError } from '../schema/errors.ts'
 import { SourceStamp } from '../schema/staging.ts'
 import { readSource } from '../sources/read.ts'
-import { joinedSha256, readBytes, readTextIfExists, sha256, sha256File, stampFile } from '../storage/local.ts'
+import {
+  joinedSha256,
+  readBytes,
+  readStart,
+  readTextIfExists,
+  sha256,
+  sha256File,
+  stampFile,
+} from '../storage/local.ts'
 import type { LoadedRecipe } from './load_recipe.ts'
 
 /** Opens the files of the case whose bytes have a hash, of several that of their hashes; null when they are not at hand. */
@@ -50,13 +59,13 @@ async function filesOfShardSet(shardSet: string): Promise<FindFiles> {
   }
   return async (wanted) => {
     for (const paths of cases.get(wanted) ?? [])
-      if ((await hashOf(paths, joinedSha256)) === wanted) return opener(paths, wanted, joinedSha256)
+      if ((await caseHash(paths, joinedSha256)) === wanted) return opener(paths, wanted, joinedSha256)
     return null
   }
 }
 
-/** One hash of those of a case's files. */
-type JoinHashes = (hashes: readonly string[]) => string
+/** One hash of those of a case's files; `start`: first bytes of the first. */
+type JoinHashes = (hashes: readonly string[], start: Uint8Array) => string
 
 /**
  * Files of a recipe's cases, found by hashing them one after the other, no further than needed.
@@ -78,7 +87,7 @@ export async function filesOfRecipe(
     while (!found.has(wanted) && unread.length > 0) {
       signal.throwIfAborted()
       const paths = unread.pop()!
-      const hash = await hashOf(paths, joinHashes)
+      const hash = await caseHash(paths, joinHashes)
       if (hash !== null) found.set(hash, paths)
     }
     const paths = found.get(wanted)
@@ -86,14 +95,14 @@ export async function filesOfRecipe(
   }
 }
 
-/** Null where a file is not there. */
-async function hashOf(paths: readonly string[], joinHashes: JoinHashes): Promise<string | null> {
+/** The hash that names a case; null where a file is not there. */
+export async function caseHash(paths: readonly string[], joinHashes: JoinHashes): Promise<string | null> {
   const hashes: string[] = []
   for (const path of paths) {
     if ((await stampFile(path)) === null) return null
     hashes.push(await sha256File(path))
   }
-  return joinHashes(hashes)
+  return joinHashes(hashes, await readStart(paths[0]!, START_BYTES))
 }
 
 function opener(
@@ -104,7 +113,7 @@ function opener(
   return async () => {
     const files: Uint8Array[] = []
     for (const path of paths) files.push(await readBytes(path))
-    if (joinHashes(files.map(sha256)) !== wanted)
+    if (joinHashes(files.map(sha256), files[0]!) !== wanted)
       throw new UserError(
         `${paths.length === 1 ? paths[0] : `A file beside ${paths[0]}`} changed while it was being checked.\n  do: run the same command again.`,
       )

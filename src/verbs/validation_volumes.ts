@@ -24,7 +24,7 @@ export interface ValidationVolume {
 }
 
 /**
- * The first validation cases of a run, in shard order, smaller ones first: what is checked is the path, not the size.
+ * The smallest validation cases of a run, those of one size in shard order: what is checked is the path, not the size.
  *
  * @throws {UserError} when the shard set is gone, or a case's files are not to be found
  */

@@ -17,7 +17,9 @@ export type VolumeInput = VolumeCase
 const START = 132
 
 /**
- * The cases that paths name: NIfTI files as they are, in folders too, a .hdr with the .img beside it; DICOM files of one folder are one series. Files that differ in a channel such as _0000 alone are one case where the package takes several channels.
+ * The cases that paths name: NIfTI files as they are, in folders too, a .hdr with the .img beside it; DICOM files of one
+ * folder are one series. Files that differ in a channel such as _0000 alone are one case where the package takes several
+ * channels.
  *
  * @throws {UserError} when a path is not there, or nothing is found
  */

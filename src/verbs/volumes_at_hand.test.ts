@@ -7,9 +7,10 @@ import { decodeRaster } from '#raster'
 import { reorient } from '../imaging/geometry/orientation.ts'
 import { readNifti } from '../imaging/nifti/read.ts'
 import { writeNifti } from '../imaging/nifti/write.ts'
-import { PhantomVolumesSource } from '../schema/data.ts'
+import { type CsvSource, PhantomVolumesSource } from '../schema/data.ts'
 import { planPhantomVolumes } from '../sources/phantom_volumes_plan.ts'
 import { ensurePhantomVolumes } from '../sources/phantom_volumes_write.ts'
+import { volumeFiles } from '../sources/volume_layout_fixture.ts'
 import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import type { Io } from './io.ts'
@@ -56,6 +57,32 @@ test('init tells nnU-Net by the channels at the ends of the names, with the fold
   assert.ok(result.recognised.some((line) => line.includes('splits_final.json')))
   assert.deepEqual(recipe.data.split, { folds: 3, fold: 0, seed: 0 })
   assert.equal((await inspect(join(dir, 'Dataset001.yaml'), {}, io)).split_kind, 'folds')
+})
+
+test('init takes a table of volumes and masks, a column of each channel, and asks what its values mean', async () => {
+  const root = join(dir, 'Table')
+  for (const folder of ['scans', 'masks']) await mkdir(join(root, folder), { recursive: true })
+  const rows = ['t1,flair,mask,patient,sex']
+  for (let n = 0; n < 6; n++) {
+    const { image, mask } = await volumeFiles({
+      name: `p${n}`,
+      mask: { values: n === 0 ? [0, 2] : [0, 2, 7] },
+    })
+    for (const name of ['t1', 'flair']) await writeFile(join(root, `scans/p${n}_${name}.nii.gz`), image)
+    await writeFile(join(root, `masks/p${n}.nii.gz`), mask)
+    rows.push(`scans/p${n}_t1.nii.gz,scans/p${n}_flair.nii.gz,masks/p${n}.nii.gz,${n >> 1},${'fm'[n % 2]}`)
+  }
+  await writeFile(join(root, 'cases.csv'), rows.join('\n'))
+  const { result, recipe } = await start(root)
+  const { kind, image, mask, patient } = recipe.data.source as CsvSource
+  assert.deepEqual([kind, image, mask, patient], ['csv', ['t1', 'flair'], 'mask', 'patient'])
+  assert.deepEqual(recipe.task, { kind: 'segment', labels: { label_2: 2, label_7: 7 } })
+  assert.deepEqual([result.cases, result.patients], [6, 3])
+  assert.deepEqual(result.labels.label_7, { positive: 5, negative: 1, unknown: 0 })
+  assert.match(result.text, /# 6 volumes of 3 patients[\s\S]*nothing says what the values of masks mean/)
+  const { volumes, warnings } = await inspect(join(dir, 'Table.yaml'), {}, io)
+  assert.deepEqual([volumes!.channels, volumes!.distance_unit], [2, undefined])
+  assert.deepEqual(warnings, [])
 })
 
 test('values named as in BraTS become its nested regions, the outermost first', async () => {

@@ -89,7 +89,7 @@ function respacedGrid(source: Grid, spacing_mm: Triple): Grid {
   ]
   const isFirstKept = extents.every(({ least }) => least >= -1e-8)
   const target = { shape, affine: isFirstKept ? affine : sameMiddle(source, shape, affine) }
-  return isSameGrid(source, target) ? source : target
+  return needsNoResampling(source, target) ? source : target
 }
 
 /** The affine moved so that the middles of two grids coincide. */
@@ -105,7 +105,7 @@ function sameMiddle(source: Grid, shape: Triple, affine: Affine): Affine {
 }
 
 /** As MONAI's `spatial_resample` decides that there is nothing to do: equal shapes, indices equal to 1e-3. */
-function isSameGrid(source: Grid, target: Grid): boolean {
+function needsNoResampling(source: Grid, target: Grid): boolean {
   const between = multiply(invert(source.affine), target.affine)
   return (
     target.shape.every((n, k) => n === source.shape[k]) &&
