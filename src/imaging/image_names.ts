@@ -9,7 +9,7 @@ export function isImageName(name: string): boolean {
 }
 
 /** Extensions of the volumes that folders are searched for. */
-export const VOLUME_EXTENSIONS = ['.nii.gz', '.nii'] as const
+const VOLUME_EXTENSIONS = ['.nii.gz', '.nii'] as const
 
 export function isVolumeName(name: string): boolean {
   const lower = name.toLowerCase()

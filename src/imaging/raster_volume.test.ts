@@ -211,7 +211,7 @@ test('a mask in RGB is taken where its components are equal, and refused where t
   await refuses(mask(await encodeRaster(RGB, 'png')), /in colour: pixel \(y 0, x 0\) is 0, 1, 2/, /grey PNG/)
 })
 
-test('masks that lie are refused: lossy ones, transparent ones, and values beyond 255', async () => {
+test('masks that may be wrong are refused: lossy ones, transparent ones, and values beyond 255', async () => {
   const flat = grey(Array<number>(64).fill(1), 8)
   await refuses(mask(await encodeRaster(flat, 'jpeg')), /JPEG with lossy compression/, /grey PNG/)
   const clear: Raster = { data: Uint8Array.of(1, 255, 1, 0), height: 1, width: 2, channels: 2 }

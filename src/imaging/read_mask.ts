@@ -18,7 +18,8 @@ export interface DrawnOn {
 }
 
 /**
- * The mask that a file holds: a volume or an image of labels, or a DICOM segmentation or structure set on the grid of its series.
+ * The mask that a file holds: a volume or an image of labels, or a DICOM segmentation or structure set on the grid of its
+ * series.
  *
  * @returns notes for a person
  * @throws {ImageError} if it cannot be read, or was drawn on another grid

@@ -104,8 +104,9 @@ export async function checkGoldenVolumes(
 
 /**
  * Real cases segmented again, against what the certificate keeps of them: the hash of the stored tensor, unless its file
- * is one that decoders of two platforms may differ on, and of each structure how large it was and where. Of those measures two machines may differ by what a few voxels make, so what is
- * held to a limit is how many voxels must differ at least, as a share of the structure.
+ * is one that decoders of two platforms may differ on, and of each structure how large it was and where. Of those
+ * measures two machines may differ by what a few voxels make, so what is held to a limit is how many voxels must differ
+ * at least, as a share of the structure.
  */
 export async function checkRecordedCases(
   { model, networks }: Pick<LoadedSegmenter, 'model' | 'networks'>,
@@ -226,7 +227,10 @@ async function patchDifference(
   return worst
 }
 
-/** Voxels of other values, as a share of those above background in either. */
+/**
+ * Voxels of other values, as a share of those above background in either; of fewer than 10,000, one may differ: midway
+ * between a stored voxel that is surely inside and one that is surely not, probabilities are equal but for their rounding.
+ */
 function shareDiffering(a: Uint8Array, b: Uint8Array): number {
   if (a.length !== b.length) return 1
   let differ = 0
@@ -235,7 +239,7 @@ function shareDiffering(a: Uint8Array, b: Uint8Array): number {
     if (a[i] !== b[i]) differ++
     if (a[i] !== 0 || b[i] !== 0) foreground++
   }
-  return foreground === 0 ? 0 : differ / foreground
+  return differ / Math.max(foreground, 1 / MASK_TOLERANCE)
 }
 
 function equal(a: StoredVoxels, b: StoredVoxels): boolean {

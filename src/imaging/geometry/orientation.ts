@@ -29,7 +29,7 @@ export function axcodes(affine: Affine): string {
 }
 
 /** Whether three letters name an orientation: one of R and L, one of A and P, one of S and I, in any order. */
-export function isOrientation(codes: string): boolean {
+function isOrientation(codes: string): boolean {
   const worlds = [...codes].map((letter) => DIRECTIONS[letter]?.world)
   return codes.length === 3 && [0, 1, 2].every((world) => worlds.includes(world as 0 | 1 | 2))
 }
