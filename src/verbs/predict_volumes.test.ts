@@ -82,6 +82,23 @@ test('instances that make no volume are listed as failed, with the reason', asyn
   assert.match(failed[0]!.reason, /Slices are missing/)
 })
 
+test('a folder of two series and a broken file: both are segmented, and the broken one is listed by its own name', async () => {
+  const one = obliqueSeries().files
+  const two = obliqueSeries({ SeriesInstanceUID: '1.2.3.77' }).files
+  const dir = await folder('flat', [...one, ...two, one[0]!.subarray(0, 300)])
+  const { predictions, failed } = await predict(pkg, [dir], { out: join(scratch, 'out-flat') }, quietIo())
+  assert.deepEqual(
+    predictions.map(({ file }) => file),
+    [join(dir, '0.dcm'), join(dir, '10.dcm')],
+  )
+  assert.deepEqual(
+    failed.map(({ file }) => file),
+    [join(dir, `${one.length + two.length}.dcm`)],
+  )
+  const alone = await predict(pkg, [join(dir, '0.dcm')], {}, quietIo())
+  assert.equal(alone.failed[0]!.file, join(dir, '0.dcm'))
+})
+
 test('a package of 2D images writes grey PNG masks of the size of each image, and counts pixels', async () => {
   const images = join(scratch, 'pkg-images')
   await writeTinySegmenter(images, TINY_IMAGE)
