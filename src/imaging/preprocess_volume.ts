@@ -1,4 +1,5 @@
 import type { VolumeSpec } from '../schema/preprocess.ts'
+import { isDicom } from './dicom/signature.ts'
 import { movedOrigin } from './geometry/affine.ts'
 import { crop, foregroundBox, pad } from './geometry/crop.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
@@ -7,8 +8,11 @@ import { ImageError } from './image_error.ts'
 import { refuseNonFinite } from './intensity/non_finite.ts'
 import { normalizeChannel } from './intensity/normalize_channel.ts'
 import { checkMaskGrid } from './mask_grid.ts'
+import { readNiftiHeader } from './nifti/read.ts'
+import { isRaster } from './raster_volume.ts'
 import { type DrawnOn, readMask } from './read_mask.ts'
 import { readVolume } from './read_volume.ts'
+import { sniffFormat } from './signature.ts'
 import { STORED_ARRAYS, type StoredVoxels, toStored } from './store_volume.ts'
 import type { Affine, Triple, Volume } from './volume.ts'
 
@@ -38,6 +42,7 @@ export async function preprocessVolume(
   images: readonly Uint8Array[],
   spec: VolumeSpec,
 ): Promise<StoredVolume> {
+  await refuseNoImage(images, spec)
   const { volume, format, notes } = await readVolume(images)
   refuseOtherKind(volume, spec, format)
   if (volume.channels !== spec.channels)
@@ -84,6 +89,26 @@ export async function preprocessMask(
 /** `distance_unit` where it is not mm, to be spread into what is measured in it. */
 export const unitOf = ({ distance_unit }: { distance_unit?: 'px' }): { distance_unit?: 'px' } =>
   distance_unit === undefined ? {} : { distance_unit }
+
+/** @throws {ImageError} where 2D images are wanted, for a file that is neither one nor a volume, saying what it is */
+export async function refuseNoImage(
+  images: readonly Uint8Array[],
+  { distance_unit }: Pick<VolumeSpec, 'distance_unit'>,
+): Promise<void> {
+  if (distance_unit !== 'px') return
+  for (const bytes of images.filter((one) => !isRaster(one))) {
+    if (isDicom(bytes))
+      throw new ImageError(
+        'The file is DICOM; 2D images are segmented as PNG, JPEG, TIFF or WebP.',
+        'export it as PNG, windowed as those images were that the model learnt from.',
+      )
+    const isNifti = await readNiftiHeader(bytes).then(
+      () => true,
+      () => false,
+    )
+    if (!isNifti) sniffFormat(bytes)
+  }
+}
 
 /** @throws {ImageError} for a volume where 2D images are wanted, or the other way round */
 function refuseOtherKind(volume: Volume, spec: VolumeSpec, format: string): void {

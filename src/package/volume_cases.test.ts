@@ -74,12 +74,12 @@ test('volumes are told by their name or their bytes; the contents of a medium ar
   )
 })
 
-test('a package of 2D images takes images by their bytes, and numbered frames stay cases of their own', () => {
+test('a package of 2D images takes images by their bytes or names, and DICOM to refuse it; numbered frames stay cases of their own', () => {
   const image = (path: string) => ({ path, start: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10) })
   const rgb = { channels: 3, distance_unit: 'px' } as const
   assert.deepEqual(
     [image('d/a'), plain('d/a.png'), plain('d/b.nii'), dicom('d/c')].map((file) => isCaseFile(file, rgb)),
-    [true, false, false, false],
+    [true, true, false, true],
   )
   const frames = [3, 4, 5].map((n) => image(`d/frame_000${n}.png`))
   assert.deepEqual(

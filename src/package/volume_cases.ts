@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path'
 import { readDicomHeader } from '../imaging/dicom/instance.ts'
 import { isDicom } from '../imaging/dicom/signature.ts'
 import { ImageError } from '../imaging/image_error.ts'
-import { withoutExtension } from '../imaging/image_names.ts'
+import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { isRaster } from '../imaging/raster_volume.ts'
 import { rasterFormat } from '../imaging/signature.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
@@ -49,9 +49,16 @@ export function isVolumeFile({ path, start }: VolumeFile): boolean {
   return NIFTI.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
-/** Files of a folder or an archive that a package may take: images by what they begin with, or volumes. */
+/**
+ * Files of a folder or an archive that a package may take: volumes; or images by what they begin with. What is called an
+ * image and is none, and DICOM, count as images: they fail with the reason.
+ */
 export function isCaseFile(file: VolumeFile, { distance_unit }: Takes): boolean {
-  return distance_unit === 'px' ? isRaster(file.start) : isVolumeFile(file)
+  return distance_unit !== 'px'
+    ? isVolumeFile(file)
+    : isRaster(file.start) ||
+        isImageName(file.path) ||
+        (isDicom(file.start) && basename(file.path) !== 'DICOMDIR')
 }
 
 /**

@@ -125,6 +125,21 @@ test('a package of 2D images writes grey PNG masks of the size of each image, an
     const body = raster.data.filter((value) => value === 2).length
     assert.deepEqual([areas_px!.body, volumes_ml, decisions.body], [body, undefined, body > 0])
   }
+  const broken = await folder(
+    'broken',
+    [new Uint8Array(0), new TextEncoder().encode('text '.repeat(99))],
+    '.png',
+  )
+  await writeFile(join(broken, 'IM1'), obliqueSeries().files[0]!)
+  const refused = await predict(images, [broken], {}, quietIo())
+  assert.deepEqual(
+    refused.failed.map((one) => [one.file, one.reason.split(/[.;(]/)[0]!.trim()]),
+    [
+      [join(broken, '0.png'), 'The file is empty'],
+      [join(broken, '1.png'), 'The file is text, not an image'],
+      [join(broken, 'IM1'), 'The file is DICOM'],
+    ],
+  )
   const [header] = parse(await readFile(join(out, 'volumes.csv'))) as string[][]
   assert.ok(header!.includes('body_px') && !header!.includes('body_ml'))
   const picture = await predict(pkg, [join(dir, 'one.png')], {}, quietIo())
