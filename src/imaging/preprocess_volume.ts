@@ -1,6 +1,6 @@
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import { isDicom } from './dicom/signature.ts'
-import { movedOrigin } from './geometry/affine.ts'
+import { movedOrigin, voxelSizes } from './geometry/affine.ts'
 import { crop, foregroundBox, pad } from './geometry/crop.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { resample } from './geometry/resample.ts'
@@ -55,6 +55,7 @@ export async function preprocessVolume(
   refuseNonFinite(volume)
   const source: StoredVolume['source'] = { shape: volume.shape, affine: volume.affine, ...unitOf(spec) }
   const grid = planGrid(source, { orientation: spec.orientation, spacing_mm: spec.spacing_mm })
+  refuseHugeGrid(volume, grid)
   const { data, shape, affine, place } = storedImage(volume, grid, spec)
   return {
     data,
@@ -89,6 +90,25 @@ export async function preprocessMask(
 /** `distance_unit` where it is not mm, to be spread into what is measured in it. */
 export const unitOf = ({ distance_unit }: { distance_unit?: 'px' }): { distance_unit?: 'px' } =>
   distance_unit === undefined ? {} : { distance_unit }
+
+/** Values of a resampled volume: 4 times a CT of 512 × 512 × 500; in float32 and copies of it 10 GB or so. */
+const MOST_VALUES = 2 ** 29
+/** A file that is that large by itself is taken as it is; one that resampling makes so many times larger is not. */
+const MOST_GROWTH = 8
+
+/** @throws {ImageError} for a volume that resampling would make huge: its header mostly states the spacing wrongly */
+function refuseHugeGrid(volume: Volume, grid: Grid): void {
+  const [found, made] = [volume, grid].map(({ shape }) => volume.channels * shape[0] * shape[1] * shape[2])
+  if (made! <= MOST_VALUES || made! <= MOST_GROWTH * found!) return
+  const sizes = ({ shape, affine }: Grid) =>
+    `${shape.join('×')} voxels of ${voxelSizes(affine)
+      .map((mm) => Number(mm.toPrecision(3)))
+      .join('×')} mm`
+  throw new ImageError(
+    `Resampling would make ${sizes(grid)} of ${sizes(volume)} (z×y×x): ${((made! * 12) / 1e9).toPrecision(2)} GB of memory.`,
+    'check the spacing that the header states, or give a coarser prepare.spacing_mm.',
+  )
+}
 
 /** @throws {ImageError} where 2D images are wanted, for a file that is neither one nor a volume, saying what it is */
 export async function refuseNoImage(
