@@ -9,6 +9,7 @@ import type { Triple, Volume } from './volume.ts'
 
 /** What of a sample of cases decides a spec. */
 export interface VolumeSample {
+  case_id?: string
   grid: Grid & Pick<Volume, 'distance_unit'>
   channels: number
   /** Of a raster image's samples. */
@@ -92,9 +93,19 @@ function unitOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'distan
   if (flat === 0) return {}
   if (flat === sample.length) return { distance_unit: 'px' }
   throw new UserError(
-    `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes; a network takes one of the two.\n` +
+    `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes${minority(sample, (one) => (one.grid.distance_unit === 'px' ? '2D images' : 'volumes'))}; a network takes one of the two.\n` +
       '  do: make two data sets of them.',
   )
+}
+
+/** The cases of the smallest of several kinds, the first few by name: mostly those that are at fault. */
+function minority(sample: readonly VolumeSample[], kindOf: (one: VolumeSample) => string): string {
+  const groups = [...Map.groupBy(sample, kindOf)].sort(([, a], [, b]) => a.length - b.length)
+  const [kind, members] = groups[0]!
+  const ids = members.flatMap((one) => one.case_id ?? [])
+  if (ids.length === 0) return ''
+  const more = ids.length > 3 ? ` and ${ids.length - 3} more` : ''
+  return ` (${kind}: ${ids.slice(0, 3).join(', ')}${more})`
 }
 
 /** 8 bits of a window hold all that 8-bit images have. */
@@ -107,12 +118,13 @@ function channelsOf(sample: readonly VolumeSample[], modalities: readonly string
   const found = [...new Set(sample.map((one) => one.channels))]
   // A case that lacks a modality is named and left out when its turn comes.
   if (modalities !== null && found.includes(modalities.length)) return modalities.length
+  const few = minority(sample, (one) => `${one.channels} ${one.channels === 1 ? 'channel' : 'channels'}`)
   if (found.length > 1)
     throw new UserError(
       unitOfSample(sample).distance_unit === 'px'
-        ? `Some of the sampled images have ${found.sort((a, b) => a - b).join(', some ')} channels; a network takes one number of them.\n` +
+        ? `Some of the sampled images have ${found.sort((a, b) => a - b).join(', some ')} channels${few}; a network takes one number of them.\n` +
             '  do: convert all to grey, or all to RGB.'
-        : `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
+        : `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels${few}; a network takes one number of them.\n` +
             '  do: leave the cases without all modalities out.',
     )
   if (modalities !== null && modalities.length !== found[0])

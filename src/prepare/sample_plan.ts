@@ -86,7 +86,7 @@ async function volumePlan(
   let failure: UserError | null = null
   for (const one of planned === undefined ? chosen : []) {
     try {
-      sample.push(await sampleOf(one, request, read.has(one)))
+      sample.push({ case_id: one.case_id, ...(await sampleOf(one, request, read.has(one))) })
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       failure = error
