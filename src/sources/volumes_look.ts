@@ -89,7 +89,7 @@ export async function lookAtVolumes(
       for (const { name, values } of structures) {
         const voxels = values.reduce((sum, value) => sum + (counts.get(value) ?? 0), 0)
         labels[name] = voxels > 0 ? 1 : 0
-        if (voxels > 0) millilitres.get(name)!.push(voxels * voxel)
+        if (voxels > 0) millilitres.get(name)!.push(Number((voxels * voxel).toPrecision(6)))
       }
       labelled[labelled.length - 1] = { ...one, labels }
     } catch (cause) {
@@ -173,5 +173,5 @@ function span(values: readonly number[]): { min: number; median: number; max: nu
   const sorted = [...values].sort((a, b) => a - b)
   const half = sorted.length >> 1
   const median = sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
-  return { min: sorted[0]!, median, max: sorted.at(-1)! }
+  return { min: sorted[0]!, median: Number(median.toPrecision(6)), max: sorted.at(-1)! }
 }
