@@ -42,6 +42,7 @@ test('a mistake says where, what is expected and what was found, in plain words'
       { data: { root: '.', source: 'folder', split: { val: 0.1, folds: 5 } } },
       'data.split.folds: folds and val exclude each other; write one of them',
     ],
+    [{ evaluate: { mirror: ['z'] } }, 'evaluate.mirror: is for segmentation'],
     [{ name: 'a/b' }, 'name: expected letters, digits, dot, dash and underscore, found "a/b"'],
   ]
   for (const [changes, line] of told) assert.equal(mistakeOf(changes), line)
