@@ -96,16 +96,22 @@ const MOST_VALUES = 2 ** 29
 /** A file that is that large by itself is taken as it is; one that resampling makes so many times larger is not. */
 const MOST_GROWTH = 8
 
+/** Whether resampling makes so much more of a volume that it is refused. */
+export function isHuge(source: Grid, target: Grid, channels: number): boolean {
+  const [found, made] = [source, target].map(({ shape }) => channels * shape[0] * shape[1] * shape[2])
+  return made! > MOST_VALUES && made! > MOST_GROWTH * found!
+}
+
 /** @throws {ImageError} for a volume that resampling would make huge: its header mostly states the spacing wrongly */
 function refuseHugeGrid(volume: Volume, grid: Grid): void {
-  const [found, made] = [volume, grid].map(({ shape }) => volume.channels * shape[0] * shape[1] * shape[2])
-  if (made! <= MOST_VALUES || made! <= MOST_GROWTH * found!) return
+  if (!isHuge(volume, grid, volume.channels)) return
+  const made = grid.shape.reduce((product, side) => product * side, volume.channels)
   const sizes = ({ shape, affine }: Grid) =>
     `${shape.join('×')} voxels of ${voxelSizes(affine)
       .map((mm) => Number(mm.toPrecision(3)))
       .join('×')} mm`
   throw new ImageError(
-    `Resampling would make ${sizes(grid)} of ${sizes(volume)} (z×y×x): ${((made! * 12) / 1e9).toPrecision(2)} GB of memory.`,
+    `Resampling would make ${sizes(grid)} of ${sizes(volume)} (z×y×x): ${((made * 12) / 1e9).toPrecision(2)} GB of memory.`,
     'check the spacing that the header states, or give a coarser prepare.spacing_mm.',
   )
 }

@@ -5,6 +5,7 @@ import { voxelSizes } from './geometry/affine.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { orientedGrid } from './geometry/orientation.ts'
 import { percentile } from './percentile.ts'
+import { isHuge } from './preprocess_volume.ts'
 import type { Triple, Volume } from './volume.ts'
 
 /** What of a sample of cases decides a spec. */
@@ -236,9 +237,12 @@ const BYTES = { uint8: 1, int16: 2, float16: 2, float32: 4 }
 
 /** Of image and mask; a crop to the foreground makes it less. */
 function meanBytes(spec: VolumeSpec, sample: readonly VolumeSample[]): number {
-  const bytes = sample.map(({ grid }) => {
-    const shape: Triple = spec.size ?? planGrid(grid, spec).shape
+  const bytes = sample.flatMap(({ grid }) => {
+    const planned = planGrid(grid, spec)
+    // It will be quarantined, and must not count as what a case takes.
+    if (isHuge(grid, planned, spec.channels)) return []
+    const shape: Triple = spec.size ?? planned.shape
     return shape[0] * shape[1] * shape[2] * (spec.channels * BYTES[spec.dtype] + 1)
   })
-  return Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / bytes.length)
+  return Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / Math.max(1, bytes.length))
 }
