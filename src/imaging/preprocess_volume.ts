@@ -1,5 +1,6 @@
 import type { VolumeSpec } from '../schema/preprocess.ts'
-import { movedOrigin } from './geometry/affine.ts'
+import { isDicom } from './dicom/signature.ts'
+import { movedOrigin, voxelSizes } from './geometry/affine.ts'
 import { crop, foregroundBox, pad } from './geometry/crop.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { resample } from './geometry/resample.ts'
@@ -7,9 +8,11 @@ import { ImageError } from './image_error.ts'
 import { refuseNonFinite } from './intensity/non_finite.ts'
 import { normalizeChannel } from './intensity/normalize_channel.ts'
 import { checkMaskGrid } from './mask_grid.ts'
-import { sampleBits } from './raster_volume.ts'
+import { readNiftiHeader } from './nifti/read.ts'
+import { isRaster, sampleBits } from './raster_volume.ts'
 import { type DrawnOn, readMask } from './read_mask.ts'
 import { readVolume } from './read_volume.ts'
+import { sniffFormat } from './signature.ts'
 import { STORED_ARRAYS, type StoredVoxels, toStored } from './store_volume.ts'
 import type { Affine, Triple, Volume } from './volume.ts'
 
@@ -39,6 +42,7 @@ export async function preprocessVolume(
   images: readonly Uint8Array[],
   spec: VolumeSpec,
 ): Promise<StoredVolume> {
+  await refuseNoImage(images, spec)
   const { volume, format, notes: read } = await readVolume(images)
   refuseOtherKind(volume, spec, format)
   refuseOtherDepth(volume, spec)
@@ -53,6 +57,7 @@ export async function preprocessVolume(
   const notes = [...read, ...clippedNotes(volume, spec)]
   const source: StoredVolume['source'] = { shape: volume.shape, affine: volume.affine, ...unitOf(spec) }
   const grid = planGrid(source, { orientation: spec.orientation, spacing_mm: spec.spacing_mm })
+  refuseHugeGrid(volume, grid)
   const { data, shape, affine, place } = storedImage(volume, grid, spec)
   return {
     data,
@@ -87,6 +92,51 @@ export async function preprocessMask(
 /** `distance_unit` where it is not mm, to be spread into what is measured in it. */
 export const unitOf = ({ distance_unit }: { distance_unit?: 'px' }): { distance_unit?: 'px' } =>
   distance_unit === undefined ? {} : { distance_unit }
+
+/** Values of a resampled volume: 4 times a CT of 512 × 512 × 500; in float32 and copies of it 10 GB or so. */
+const MOST_VALUES = 2 ** 29
+/** A file that is that large by itself is taken as it is; one that resampling makes so many times larger is not. */
+const MOST_GROWTH = 8
+
+/** Whether resampling makes so much more of a volume that it is refused. */
+export function isHuge(source: Grid, target: Grid, channels: number): boolean {
+  const [found, made] = [source, target].map(({ shape }) => channels * shape[0] * shape[1] * shape[2])
+  return made! > MOST_VALUES && made! > MOST_GROWTH * found!
+}
+
+/** @throws {ImageError} for a volume that resampling would make huge: its header mostly states the spacing wrongly */
+function refuseHugeGrid(volume: Volume, grid: Grid): void {
+  if (!isHuge(volume, grid, volume.channels)) return
+  const made = grid.shape.reduce((product, side) => product * side, volume.channels)
+  const sizes = ({ shape, affine }: Grid) =>
+    `${shape.join('×')} voxels of ${voxelSizes(affine)
+      .map((mm) => Number(mm.toPrecision(3)))
+      .join('×')} mm`
+  throw new ImageError(
+    `Resampling would make ${sizes(grid)} of ${sizes(volume)} (z×y×x): ${((made * 12) / 1e9).toPrecision(2)} GB of memory.`,
+    'check the spacing that the header states, or give a coarser prepare.spacing_mm.',
+  )
+}
+
+/** @throws {ImageError} where 2D images are wanted, for a file that is neither one nor a volume, saying what it is */
+export async function refuseNoImage(
+  images: readonly Uint8Array[],
+  { distance_unit }: Pick<VolumeSpec, 'distance_unit'>,
+): Promise<void> {
+  if (distance_unit !== 'px') return
+  for (const bytes of images.filter((one) => !isRaster(one))) {
+    if (isDicom(bytes))
+      throw new ImageError(
+        'The file is DICOM; 2D images are segmented as PNG, JPEG, TIFF or WebP.',
+        'export it as PNG, windowed as those images were that the model learnt from.',
+      )
+    const isNifti = await readNiftiHeader(bytes).then(
+      () => true,
+      () => false,
+    )
+    if (!isNifti) sniffFormat(bytes)
+  }
+}
 
 /** @throws {ImageError} for a volume where 2D images are wanted, or the other way round */
 function refuseOtherKind(volume: Volume, spec: VolumeSpec, format: string): void {

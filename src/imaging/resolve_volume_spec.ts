@@ -5,10 +5,12 @@ import { voxelSizes } from './geometry/affine.ts'
 import { type Grid, planGrid } from './geometry/grid.ts'
 import { orientedGrid } from './geometry/orientation.ts'
 import { percentile } from './percentile.ts'
+import { isHuge } from './preprocess_volume.ts'
 import type { Triple, Volume } from './volume.ts'
 
 /** What of a sample of cases decides a spec. */
 export interface VolumeSample {
+  case_id?: string
   grid: Grid & Pick<Volume, 'distance_unit'>
   channels: number
   /** Of a raster image's samples. */
@@ -94,7 +96,7 @@ function unitOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'distan
   if (flat === 0) return {}
   if (flat === sample.length) return { distance_unit: 'px' }
   throw new UserError(
-    `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes; a network takes one of the two.\n` +
+    `Of ${sample.length} sampled cases ${flat} are 2D images (PNG, JPEG, TIFF, WebP) and the others volumes${minority(sample, (one) => (one.grid.distance_unit === 'px' ? '2D images' : 'volumes'))}; a network takes one of the two.\n` +
       '  do: make two data sets of them.',
   )
 }
@@ -112,6 +114,16 @@ function depthOfSample(sample: readonly VolumeSample[]): Pick<VolumeSpec, 'bits'
   )
 }
 
+/** The cases of the smallest of several kinds, the first few by name: mostly those that are at fault. */
+function minority(sample: readonly VolumeSample[], kindOf: (one: VolumeSample) => string): string {
+  const groups = [...Map.groupBy(sample, kindOf)].sort(([, a], [, b]) => a.length - b.length)
+  const [kind, members] = groups[0]!
+  const ids = members.flatMap((one) => one.case_id ?? [])
+  if (ids.length === 0) return ''
+  const more = ids.length > 3 ? ` and ${ids.length - 3} more` : ''
+  return ` (${kind}: ${ids.slice(0, 3).join(', ')}${more})`
+}
+
 /** 8 bits of a window hold all that 8-bit images have. */
 function autoType(isWindowed: boolean, sample: readonly VolumeSample[]): VolumeSpec['dtype'] {
   if (!isWindowed) return 'float16'
@@ -122,12 +134,13 @@ function channelsOf(sample: readonly VolumeSample[], modalities: readonly string
   const found = [...new Set(sample.map((one) => one.channels))]
   // A case that lacks a modality is named and left out when its turn comes.
   if (modalities !== null && found.includes(modalities.length)) return modalities.length
+  const few = minority(sample, (one) => `${one.channels} ${one.channels === 1 ? 'channel' : 'channels'}`)
   if (found.length > 1)
     throw new UserError(
       unitOfSample(sample).distance_unit === 'px'
-        ? `Some of the sampled images have ${found.sort((a, b) => a - b).join(', some ')} channels; a network takes one number of them.\n` +
+        ? `Some of the sampled images have ${found.sort((a, b) => a - b).join(', some ')} channels${few}; a network takes one number of them.\n` +
             '  do: convert all to grey, or all to RGB.'
-        : `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels; a network takes one number of them.\n` +
+        : `The sampled volumes have ${found.sort((a, b) => a - b).join(', ')} channels${few}; a network takes one number of them.\n` +
             '  do: leave the cases without all modalities out.',
     )
   if (modalities !== null && modalities.length !== found[0])
@@ -239,9 +252,12 @@ const BYTES = { uint8: 1, int16: 2, float16: 2, float32: 4 }
 
 /** Of image and mask; a crop to the foreground makes it less. */
 function meanBytes(spec: VolumeSpec, sample: readonly VolumeSample[]): number {
-  const bytes = sample.map(({ grid }) => {
-    const shape: Triple = spec.size ?? planGrid(grid, spec).shape
+  const bytes = sample.flatMap(({ grid }) => {
+    const planned = planGrid(grid, spec)
+    // It will be quarantined, and must not count as what a case takes.
+    if (isHuge(grid, planned, spec.channels)) return []
+    const shape: Triple = spec.size ?? planned.shape
     return shape[0] * shape[1] * shape[2] * (spec.channels * BYTES[spec.dtype] + 1)
   })
-  return Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / bytes.length)
+  return Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / Math.max(1, bytes.length))
 }

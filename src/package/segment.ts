@@ -50,9 +50,12 @@ export async function segmentFiles(
   const volumes_ml =
     model.preprocess.distance_unit === 'px'
       ? {}
-      : Object.fromEntries(Object.entries(voxels).map(([name, n]) => [name, n * voxel_ml]))
+      : Object.fromEntries(Object.entries(voxels).map(([name, n]) => [name, roundedMl(n * voxel_ml)]))
   return { mask, stored, volumes_ml, voxels, warnings: volumeWarnings(stored, model) }
 }
+
+/** Six digits, more than any mask knows: 0.8140000000000001 is 0.814. */
+const roundedMl = (ml: number) => Number(ml.toPrecision(6))
 
 /**
  * Probabilities on the stored grid, of several networks their mean.

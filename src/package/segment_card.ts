@@ -59,6 +59,7 @@ function inputAndOutput({ preprocess, task, input, networks, inference }: Segmen
     `- Windows of ${input.patch_size.join(' × ')} voxels${networks.length > 1 ? `, ${networks.length} networks averaged` : ''}` +
       `${inference.mirror.length > 0 ? `, mirrored along ${inference.mirror.join(', ')}` : ''}` +
       `${inference.largest_component.length > 0 ? `; largest piece kept of ${inference.largest_component.join(', ')}` : ''}.`,
+    ...inference.reasons.map((reason) => `  - chosen on validation: ${cell(reason)}`),
   ].join('\n')
 }
 

@@ -1,6 +1,7 @@
 import { isDicom } from '../imaging/dicom/signature.ts'
 import { planGrid } from '../imaging/geometry/grid.ts'
 import { ImageError } from '../imaging/image_error.ts'
+import { refuseNoImage } from '../imaging/preprocess_volume.ts'
 import { readVolumeHeader } from '../imaging/read_volume.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
 import type { SegmentPackage } from '../schema/segment_package.ts'
@@ -36,6 +37,7 @@ async function volumeBytes(
 ): Promise<number> {
   const bytes = files.reduce((sum, one) => sum + one.byteLength, 0)
   const perStored = STORED_BYTES * preprocess.channels + outputBytes
+  await refuseNoImage(files, preprocess)
   // Each instance of a series holds a slice: their pixels are at most a few times their bytes.
   if (isDicom(files[0]!)) return bytes + 2 * bytes * (SOURCE_BYTES + perStored)
   const header = await readVolumeHeader(files[0]!)

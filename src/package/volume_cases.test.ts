@@ -52,8 +52,8 @@ test('a header with its voxels in a file beside it is one file of a case, and co
   ])
 })
 
-test('DICOM files of a folder are a series, whatever they are called', () => {
-  const files = [dicom('p/t1/2'), plain('p/x.nii'), dicom('p/t2/1.dcm'), dicom('p/t1/1')]
+test('DICOM files of a folder without a UID of their series are one, whatever they are called', () => {
+  const files = [dicom('p/t1/2'), plain('p/x.nii'), { ...dicom('p/t2/1.dcm'), root: 'p' }, dicom('p/t1/1')]
   const found = volumeCases(files, 1)
   assert.deepEqual(ids(found), [
     ['x', ['p/x.nii']],
@@ -63,6 +63,25 @@ test('DICOM files of a folder are a series, whatever they are called', () => {
   assert.deepEqual(
     found.map(({ name }) => name),
     ['p/x.nii', 'p/t1', 'p/t2'],
+  )
+})
+
+test('DICOM files go by their series, across folders and several in one; a broken one is a case by itself', () => {
+  const of = (path: string, uid: string) => ({ ...dicom(path), root: 'd', series: { uid } })
+  const broken = { ...dicom('d/flat/4.dcm'), root: 'd', series: 'unreadable' as const }
+  const flat = [of('d/flat/1.dcm', '1'), of('d/flat/2.dcm', '2'), of('d/flat/3.dcm', '1'), broken]
+  const apart = [of('d/disc/a/1', '3'), of('d/disc/b/2', '3')]
+  const named = { ...dicom('d/one.dcm'), series: { uid: '4' } }
+  const found = volumeCases([...flat, ...apart, named], 1)
+  assert.deepEqual(
+    found.map(({ case_id, name, files }) => [case_id, name, files.length]),
+    [
+      ['1', 'd/flat/1.dcm', 2],
+      ['2', 'd/flat/2.dcm', 1],
+      ['4', 'd/flat/4.dcm', 1],
+      ['disc', 'd/disc', 2],
+      ['one', 'd/one.dcm', 1],
+    ],
   )
 })
 
@@ -95,12 +114,12 @@ test('volumes are told by their name or their bytes; the contents of a medium ar
   )
 })
 
-test('a package of 2D images takes images by their bytes, and numbered frames stay cases of their own', () => {
+test('a package of 2D images takes images by their bytes or names, and DICOM to refuse it; numbered frames stay cases of their own', () => {
   const image = (path: string) => ({ path, start: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10) })
   const rgb = { channels: 3, distance_unit: 'px' } as const
   assert.deepEqual(
     [image('d/a'), plain('d/a.png'), plain('d/b.nii'), dicom('d/c')].map((file) => isCaseFile(file, rgb)),
-    [true, false, false, false],
+    [true, true, false, true],
   )
   const frames = [3, 4, 5].map((n) => image(`d/frame_000${n}.png`))
   assert.deepEqual(

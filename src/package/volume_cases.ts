@@ -1,6 +1,8 @@
 import { basename, dirname } from 'node:path'
+import { readDicomHeader } from '../imaging/dicom/instance.ts'
 import { isDicom } from '../imaging/dicom/signature.ts'
-import { withoutExtension } from '../imaging/image_names.ts'
+import { ImageError } from '../imaging/image_error.ts'
+import { isImageName, withoutExtension } from '../imaging/image_names.ts'
 import { isRaster } from '../imaging/raster_volume.ts'
 import { rasterFormat } from '../imaging/signature.ts'
 import type { VolumeSpec } from '../schema/preprocess.ts'
@@ -9,7 +11,7 @@ import { withDistinctIds } from './distinct_ids.ts'
 /** A case to segment: one file, one a channel, or the instances of a series. */
 export interface VolumeCase {
   case_id: string
-  /** What results name: the file, of several the first, or the folder of a series. */
+  /** What results name: the file, of several the first, or the folder of the one series in it. */
   name: string
   /** Paths as given. */
   files: string[]
@@ -21,6 +23,21 @@ export interface VolumeCase {
 export interface VolumeFile {
   path: string
   start: Uint8Array
+  /** The folder or archive that it was found in; absent of a file that was named itself. */
+  root?: string
+  /** Of DICOM its SeriesInstanceUID, null where it has none; `unreadable`: a case by itself, which fails with the reason. */
+  series?: { uid: string | null } | 'unreadable' | undefined
+}
+
+/** Which series a DICOM file belongs to; undefined of any other. */
+export function seriesOf(bytes: Uint8Array): VolumeFile['series'] {
+  if (!isDicom(bytes)) return undefined
+  try {
+    return { uid: readDicomHeader(bytes).seriesUid }
+  } catch (cause) {
+    if (!(cause instanceof ImageError)) throw cause
+    return 'unreadable'
+  }
 }
 
 const NIFTI = /\.(nii(\.gz)?|hdr)$/i
@@ -37,13 +54,20 @@ export function isVolumeFile({ path, start }: VolumeFile): boolean {
   return NIFTI.test(path) || PAIRED.test(path) || (isDicom(start) && basename(path) !== 'DICOMDIR')
 }
 
-/** Files of a folder or an archive that a package may take: images by what they begin with, or volumes. */
+/**
+ * Files of a folder or an archive that a package may take: volumes; or images by what they begin with. What is called an
+ * image and is none, and DICOM, count as images: they fail with the reason.
+ */
 export function isCaseFile(file: VolumeFile, { distance_unit }: Takes): boolean {
-  return distance_unit === 'px' ? isRaster(file.start) : isVolumeFile(file)
+  return distance_unit !== 'px'
+    ? isVolumeFile(file)
+    : isRaster(file.start) ||
+        isImageName(file.path) ||
+        (isDicom(file.start) && basename(file.path) !== 'DICOMDIR')
 }
 
 /**
- * Which files make a case: the DICOM files of a folder; any other by itself, or with those that differ in a channel
+ * Which files make a case: the DICOM files of a series, in whatever folders below the one that was named; any other by itself, or with those that differ in a channel
  * such as _0000 alone where the package takes several channels.
  */
 export function casesOfFiles(files: readonly VolumeFile[], { channels, distance_unit }: Takes): VolumeCase[] {
@@ -85,7 +109,7 @@ export function volumeCases(files: readonly VolumeFile[], channels: number): Vol
     ...one,
     files: one.files.flatMap((file) => [file, ...(imageOf.get(file) ?? [])]),
   }))
-  return withDistinctIds([...volumes, ...byFolder(paths(dicom))], '_')
+  return withDistinctIds([...volumes, ...bySeries(dicom)], '_')
 }
 
 /** The .hdr of a NIfTI pair stands for both; an .img without one stays, to be told that it cannot be read. */
@@ -137,10 +161,36 @@ function channelProblem(sorted: readonly string[], channels: number): string | n
   )
 }
 
-function byFolder(files: readonly string[]): VolumeCase[] {
-  return [...Map.groupBy(files, dirname)].map(([folder, members]) => ({
-    case_id: basename(folder),
-    name: folder,
-    files: [...members].sort(),
+/** A series alone in its folder goes by the folder, another of several there by its first file. */
+function bySeries(files: readonly VolumeFile[]): VolumeCase[] {
+  const keyOf = ({ path, root, series }: VolumeFile) =>
+    series === 'unreadable' ? `file ${path}` : `${root ?? ''} ${series?.uid ?? dirname(path)}`
+  const groups = [...Map.groupBy(files, keyOf).values()].map((members) => ({
+    // A broken file, or a single one that was named itself.
+    isFile: members[0]!.series === 'unreadable' || (members.length === 1 && members[0]!.root === undefined),
+    folders: new Set(members.map(({ path }) => dirname(path))),
+    files: members.map(({ path }) => path).sort(),
   }))
+  return groups.map((group) => {
+    const { isFile, folders, files } = group
+    const isAlone = !groups.some(
+      (other) => other !== group && !other.isFile && [...folders].some((folder) => other.folders.has(folder)),
+    )
+    if (!isFile && isAlone) {
+      const folder = commonFolder([...folders])
+      return { case_id: basename(folder), name: folder, files }
+    }
+    const stem = basename(files[0]!).replace(/(?<=.)\.dcm$/i, '')
+    return { case_id: stem, name: files[0]!, files }
+  })
+}
+
+function commonFolder(folders: readonly string[]): string {
+  const [first, ...others] = folders
+  return others.reduce((at, folder) => {
+    let common = at
+    while (common !== dirname(common) && folder !== common && !folder.startsWith(`${common}/`))
+      common = dirname(common)
+    return common
+  }, first!)
 }

@@ -41,12 +41,13 @@ async function reasonFor(
   spoil: (root: string) => Promise<unknown>,
   bad: Partial<VolumeCase> = {},
   blamed = bad.mask === undefined ? 'imagesTr' : 'labelsTr',
+  prepare: object = {},
 ): Promise<string> {
   const root = join(base, `set-${made++}`)
   const sound = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name }))
   await writeDecathlonLayout(root, [...sound, { name: 'bad', ...bad }])
   await spoil(root)
-  const { quarantined, cases } = await prepared(root)
+  const { quarantined, cases } = await prepared(root, { prepare })
   assert.equal(cases, sound.length, 'the sound ones are stored')
   assert.deepEqual(
     quarantined.map((one) => one.case_id),
@@ -59,6 +60,15 @@ async function reasonFor(
 const image = (root: string) => join(root, 'imagesTr/bad.nii.gz')
 const mask = (root: string) => join(root, 'labelsTr/bad.nii.gz')
 const nothing = async () => {}
+
+test('a volume that resampling would make huge is quarantined with sizes, before memory is taken', async () => {
+  const affine = SMALL_AFFINE.map((value, k) => (k % 4 === 3 ? value : value * 1000))
+  const reason = await reasonFor(nothing, { affine }, 'imagesTr', { spacing_mm: [2, 2, 2] })
+  assert.match(
+    reason,
+    /would make \d+×\d+×\d+ voxels of 2×2×2 mm of 4×5×6 voxels of 3000×2000×1500 mm[\s\S]*do: check the spacing/,
+  )
+})
 
 test('a mask of another shape than its image is quarantined with both shapes', async () => {
   const reason = await reasonFor(nothing, { mask: { shape: [4, 6, 5] } })

@@ -63,3 +63,17 @@ test('of volumes that are there the headers say how large the set will be, and n
     `${dry.bytes} of ${result.bytes}`,
   )
 })
+
+test('a split that the patients cannot fill is refused before anything is decoded, and by a dry run', async () => {
+  const root = join(base, 'few')
+  await writeDecathlonLayout(
+    root,
+    ['a', 'b'].map((name) => ({ name })),
+  )
+  const recipe = recipeOf(root, { kind: 'decathlon' }, { Anterior: 1, Posterior: 2 })
+  recipe.data.split = { folds: 5, fold: 0, seed: 0 }
+  const before = await readdir(base)
+  for (const verb of [dryRunPrepare, prepareShards])
+    await assert.rejects(verb(recipe, options(root)), /2 patients cannot fill 5 parts/)
+  assert.deepEqual(await readdir(base), before)
+})

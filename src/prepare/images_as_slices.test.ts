@@ -108,13 +108,22 @@ test('a mask with a value that the task does not name, and one of another size, 
   assert.match(reasons['images/drawn_003']!, /lossy compression/)
 })
 
+test('an axis that 2D images do not have is warned of where it is named', async () => {
+  const root = join(base, 'axes')
+  await writeDrawnTable(root, 8)
+  const recipe = recipeOf(root, TABLE, 255)
+  recipe.evaluate.mirror = ['z', 'x']
+  const { warnings } = await prepareSmall(recipe, join(base, 'f'))
+  assert.ok(warnings.some((one) => one.startsWith('evaluate.mirror names z')))
+})
+
 test('images and volumes do not go together, nor grey and RGB', async () => {
   const root = join(base, 'mixed')
-  await writeDrawnTable(root, 4)
+  await writeDrawnTable(root, 8)
   await writeFile(join(root, 'images/drawn_000.png'), await encodeRaster(drawnImage(0, 1).image, 'png'))
   await assert.rejects(
     prepareSmall(recipeOf(root, TABLE, 255), join(base, 'e')),
-    /Some of the sampled images have 1, some 3 channels[\s\S]*do: convert all/,
+    /Some of the sampled images have 1, some 3 channels \([13] channels?: \w+.*\)[\s\S]*do: convert all/,
   )
 })
 

@@ -69,7 +69,12 @@ export async function withTables(
   const normalization = await normalizationFor(recipe.prepare, index.preprocess, training)
   const split = await writeSplitTable(dir, labels, cases, { rule, assigned, leaks, normalization })
 
-  const warnings = [...request.source.warnings, ...assigned.warnings, ...sharedImageWarnings(cases, same)]
+  const warnings = [
+    ...request.source.warnings,
+    ...assigned.warnings,
+    ...sharedImageWarnings(cases, same),
+    ...flatWarnings(recipe, index),
+  ]
   if (leaks.length > 0)
     warnings.push(
       `The parts of the split share patients or images: ${describeLeaks(leaks)}. ` +
@@ -125,6 +130,16 @@ function normalizationFor(
   if (prepare.kind === 'volume' && spec.kind === 'volume')
     return volumeNormalization(prepare.normalize, spec, training)
   throw new Error(`a set of kind ${spec.kind} for a recipe of kind ${prepare.kind}`)
+}
+
+/** Axes that 2D images do not have: whoever names one expects that it does something. */
+function flatWarnings({ augment, evaluate }: Recipe, { preprocess }: ShardIndex): string[] {
+  if (preprocess.kind !== 'volume' || preprocess.distance_unit !== 'px') return []
+  const named = [
+    augment.kind === 'volume' && augment.flip.includes('z') && 'augment.flip',
+    evaluate.mirror.includes('z') && 'evaluate.mirror',
+  ].filter((key) => key !== false)
+  return named.map((key) => `${key} names z, which 2D images do not have: it has no effect. Leave it out.`)
 }
 
 /** Images that stand under several patients, which an own split keeps together. */

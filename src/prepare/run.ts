@@ -12,6 +12,7 @@ import { repairSet } from './repair.ts'
 import { readRequest } from './request.ts'
 import { SourceHashes } from './source_hashes.ts'
 import { writeSourceMap } from './source_map.ts'
+import { assignSplit } from './split.ts'
 import { mentionUpdate, updateSet } from './update_set.ts'
 
 export type { PreparedSet } from './prepared_set.ts'
@@ -119,6 +120,8 @@ export async function begin(recipe: Recipe, options: PrepareOptions): Promise<Ma
   if (options.out !== undefined) await refuseFile(options.out)
   const mayRemember = options.mayGenerate !== false
   const request = await readRequest(recipe, options.root, options.signal, { ...options, mayRemember })
+  // It is drawn over what could be read; a split that is impossible over all cases is so before they are decoded.
+  assignSplit(request.cases, recipe.data.split)
   const key = stagingKey(request.prepare, request.cases, null)
   const place = setPlace(options, key)
   const { workers, log, signal } = options

@@ -87,7 +87,8 @@ async function volumePlan(
   let failure: UserError | null = null
   for (const one of planned === undefined ? chosen : []) {
     try {
-      sample.push(await sampleOf(one, request, { isOpen, isChosen: read.has(one) }))
+      const looked = await sampleOf(one, request, { isOpen, isChosen: read.has(one) })
+      sample.push({ case_id: one.case_id, ...looked })
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       failure = error

@@ -122,7 +122,16 @@ export function segmentSubgroupSection(evaluation: SegmentEvaluation): Html | nu
 export function segmentMethodSection(evaluation: SegmentEvaluation): Html {
   const { bootstrap, surface_tolerance_mm, split, test_openings, distance_unit } = evaluation
   const { resamples, confidence, clusters, seed } = bootstrap
+  const { inference } = evaluation
   return html`<section><h2>How this was measured</h2>
+${
+  inference &&
+  html`<p>Masks were made ${inference.mirror.length > 0 ? `averaging over inputs mirrored along ${inference.mirror.join(', ')}` : 'without mirroring'}, ${
+    inference.largest_component.length > 0
+      ? `keeping the largest piece only of ${inference.largest_component.join(', ')}`
+      : 'keeping all pieces'
+  }.${inference.reasons.length > 0 && ` Chosen on validation (${inference.reasons.join('; ')}).`}</p>`
+}
 <p>Dice counts voxels. Surface Dice is the share of both surfaces' area within ${surface_tolerance_mm} ${unitsOf(evaluation).length} of the other surface; HD95 is the distance
 within which 95 % of a surface's area lies, in the direction where that is more. Surfaces run between voxels and are weighted by area.${
     distance_unit === 'px' &&

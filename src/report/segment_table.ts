@@ -84,11 +84,12 @@ export function segmentSummaryLines(
   const mean = structures.length > 1 ? 'mean ' : ''
   const missed = structures.reduce((sum, one) => sum + one.missed, 0)
   const present = structures.reduce((sum, one) => sum + one.missed + one.found, 0)
+  const falsely = structures.reduce((sum, one) => sum + one.falsely_present, 0)
   const of = bootstrap.clusters === 'patient' ? ` of ${count(patients, 'patient')}` : ''
   const [first, ...more] = [
     ...(synthetic ? ['synthetic data, which say nothing about patients'] : []),
     `${mean}Dice ${short(metrics.dice_mean, decimal)}, surface Dice at ${surface_tolerance_mm} ${length} ${short(metrics.surface_dice_mean, decimal)}, HD95 ${short(metrics.hd95_mm_mean, threeDigits)} ${length}`,
-    `${count(cases, 'case')}${of}, ${missed} of ${count(present, 'structure')} missed (chose the checkpoint: optimistic)`,
+    `${count(cases, 'case')}${of}, ${missed} of ${count(present, 'structure')} missed, ${falsely} falsely present (chose the checkpoint: optimistic)`,
     ...warnings.map((warning) => `! ${warning}`),
   ]
   return [`validation  ${first}`, ...more.map((line) => `            ${line}`)].map(printable)

@@ -10,7 +10,7 @@ const weights = z
 export const TimmModel = z.strictObject({
   kind: z
     .string()
-    .refine((kind) => !VOLUME_MODELS.some((other) => other === kind))
+    .refine((kind) => !VOLUME_MODELS.some((other) => other === kind), { abort: true })
     .describe('Any timm model name.'),
   weights,
   drop_rate: z.number().min(0).lt(1).default(0).describe('Dropout before the classifier.'),

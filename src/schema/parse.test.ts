@@ -33,6 +33,16 @@ test('a mistake says where, what is expected and what was found, in plain words'
     ],
     [{ prepare: { window: { low: 3 } } }, 'prepare.window.high: is missing; expected a number'],
     [{ task: { kind: 'classify', labels: [] } }, 'task.labels: expected at least 1 entry, found []'],
+    [
+      { model: { kind: 'resnet18', depth: 11 } },
+      'model.depth: is no key of kind "resnet18"; resnet3d has it',
+    ],
+    [{ model: { kind: 'resnet3d', depth: 11 } }, 'model.depth: expected 10, 18, 34 or 50, found 11'],
+    [
+      { data: { root: '.', source: 'folder', split: { val: 0.1, folds: 5 } } },
+      'data.split.folds: folds and val exclude each other; write one of them',
+    ],
+    [{ evaluate: { mirror: ['z'] } }, 'evaluate.mirror: is for segmentation'],
     [{ name: 'a/b' }, 'name: expected letters, digits, dot, dash and underscore, found "a/b"'],
   ]
   for (const [changes, line] of told) assert.equal(mistakeOf(changes), line)

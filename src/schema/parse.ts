@@ -112,14 +112,14 @@ function explainIssue(
       branch.length === 1 && branch[0]!.path.length === 0 ? expectation(branch[0]!) : null,
     )
     if (alternatives.every((words) => words !== null)) return [mistake(path, alternatives.flat(), value)]
-    // The branch that the user most likely meant: the fewest mistakes, unknown keys weighing most.
+    // The branch that the user most likely meant: the fewest mistakes, unknown keys weighing more, another kind most.
     const cost = (branch: z.core.$ZodIssue[]) =>
       branch.reduce(
         (sum, i) =>
           sum +
           (i.code === 'unrecognized_keys'
             ? 2 * i.keys.length
-            : i.path.length === 0 && i.code !== 'custom'
+            : (i.path.length === 0 && i.code !== 'custom') || i.path[0] === 'kind'
               ? 10
               : 1),
         0,
@@ -130,6 +130,8 @@ function explainIssue(
   const at = name(path)
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
+      const elsewhere = whereKnown(key, root, path, value)
+      if (elsewhere !== null) return `${name([...path, key])}: ${elsewhere}`
       const near = nearest(key, knownKeys(root, path))
       return `${[...path, quoted(key).slice(1, -1)].map(String).join('.')}: unknown key${near ? `; did you mean "${near}"?` : ''}`
     })
@@ -241,6 +243,31 @@ function schemasAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType[]
 
 function knownKeys(root: z.ZodType, path: readonly PropertyKey[]): string[] {
   return schemasAt(root, path).flatMap((schema) => Object.keys(def(schema).shape ?? {}))
+}
+
+/** Of a key that is known in another variant than the one given: what it goes with; null of one that no variant has. */
+function whereKnown(
+  key: string,
+  root: z.ZodType,
+  path: readonly PropertyKey[],
+  value: unknown,
+): string | null {
+  const shapes = schemasAt(root, path)
+    .map((schema) => def(schema).shape)
+    .filter((shape) => shape !== undefined)
+  const having = shapes.filter((shape) => Object.hasOwn(shape, key))
+  if (having.length === 0) return null
+  const given = valueAt(value, path)
+  const kinds = having.flatMap(({ kind }) => (kind === undefined ? [] : (def(kind).values ?? []).map(String)))
+  const kind = isObject(given) ? given.kind : undefined
+  if (kinds.length === having.length && kind !== undefined)
+    return `is no key of kind ${quoted(kind)}; ${orList([...new Set(kinds)])} ${new Set(kinds).size === 1 ? 'has' : 'have'} it`
+  const others = isObject(given)
+    ? Object.keys(given).filter((other) => !having.some((shape) => Object.hasOwn(shape, other)))
+    : []
+  return others.length === 0
+    ? 'does not go with the other keys here'
+    : `${key} and ${others.join(', ')} exclude each other; write one of them`
 }
 
 /** Values that a discriminator key takes over all branches; `path` ends with that key. */

@@ -193,6 +193,7 @@ type Parts = {
   augment: Augment
   model: Model
   train: TrainConfig
+  evaluate: EvaluateConfig
 }
 
 /** Keys that do not go together: a value nobody reads would be believed to do something. */
@@ -203,6 +204,7 @@ function misfits({
   augment,
   model,
   train,
+  evaluate,
 }: Parts): { path: string[]; message: string }[] {
   const found: { path: string[]; message: string }[] = []
   const add = (path: string, message: string) => found.push({ path: path.split('.'), message })
@@ -243,6 +245,8 @@ function misfits({
       add('model.kind', 'classification of volumes needs resnet3d, or a file of your own')
     for (const key of ['patch_size', 'foreground_fraction', 'overlap'] as const)
       if (train[key] !== 'auto') add(`train.${key}`, 'is for segmentation')
+    for (const key of ['mirror', 'largest_component'] as const)
+      if (evaluate[key] !== 'auto') add(`evaluate.${key}`, 'is for segmentation')
     if (
       train.loss !== 'auto' &&
       SEGMENT_LOSSES.some((kind) => kind === (train.loss as { kind: string }).kind)
@@ -271,8 +275,8 @@ export const Recipe = z
     package: PackageConfig.prefault({}),
     launch: Launch.prefault({ kind: 'local' }),
   })
-  .superRefine(({ data, task, prepare, augment, model, train }, context) => {
-    for (const { path, message } of misfits({ data, task, prepare, augment, model, train }))
+  .superRefine(({ data, task, prepare, augment, model, train, evaluate }, context) => {
+    for (const { path, message } of misfits({ data, task, prepare, augment, model, train, evaluate }))
       context.addIssue({ code: 'custom', path, message })
   })
 export type Recipe = z.infer<typeof Recipe>

@@ -1,5 +1,5 @@
 import type { VolumeFiles } from '../package/segment_case.ts'
-import { casesOfFiles, isCaseFile, type Takes } from '../package/volume_cases.ts'
+import { casesOfFiles, isCaseFile, seriesOf, type Takes, type VolumeFile } from '../package/volume_cases.ts'
 import { UserError } from '../schema/errors.ts'
 import type { PredictResult } from '../schema/results.ts'
 import { type UnzipLimits, unzip } from './unzip.ts'
@@ -16,23 +16,28 @@ export async function volumeUploads(
 ): Promise<{ cases: VolumeFiles[]; failed: PredictResult['failed'] }> {
   const failed: PredictResult['failed'] = []
   const files = new Map<string, Uint8Array>()
-  const add = (path: string, bytes: Uint8Array) => {
+  const roots = new Map<string, string>()
+  const add = (path: string, bytes: Uint8Array, root?: string) => {
     let name = path
     for (let n = 2; files.has(name); n++) name = `${n}/${path}`
     files.set(name, bytes)
+    if (root !== undefined) roots.set(name, root)
   }
   for (const { name, bytes } of uploads) {
     if (!isZip(bytes)) add(name, bytes)
     else
       try {
         for (const one of await zippedVolumes(bytes, takes, limits))
-          add(`${name.replace(/\.zip$/i, '')}/${one.name}`, one.bytes)
+          add(`${name.replace(/\.zip$/i, '')}/${one.name}`, one.bytes, name)
       } catch (cause) {
         if (!(cause instanceof UserError)) throw cause
         failed.push({ file: name, reason: cause.message })
       }
   }
-  const named = [...files].map(([path, start]) => ({ path, start }))
+  const named = [...files].map(([path, start]): VolumeFile => {
+    const series = seriesOf(start)
+    return { path, start, series, ...(roots.has(path) && { root: roots.get(path)! }) }
+  })
   const cases: VolumeFiles[] = []
   for (const [i, { case_id, name, files: members, problem }] of casesOfFiles(named, takes).entries()) {
     const shown = displayName(name === '.' ? 'series' : name, i + 1)

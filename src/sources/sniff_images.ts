@@ -113,5 +113,9 @@ async function meanColour(path: string): Promise<[number, number, number]> {
 
 function range(values: readonly number[]): { min: number; median: number; max: number } {
   const sorted = [...values].sort((a, b) => a - b)
-  return { min: sorted[0]!, median: sorted[sorted.length >> 1]!, max: sorted.at(-1)! }
+  return {
+    min: sorted[0]!,
+    median: Math.round((sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2),
+    max: sorted.at(-1)!,
+  }
 }

@@ -89,7 +89,7 @@ export async function lookAtVolumes(
       for (const { name, values } of structures) {
         const voxels = values.reduce((sum, value) => sum + (counts.get(value) ?? 0), 0)
         labels[name] = voxels > 0 ? 1 : 0
-        if (voxels > 0) millilitres.get(name)!.push(voxels * voxel)
+        if (voxels > 0) millilitres.get(name)!.push(Number((voxels * voxel).toPrecision(6)))
       }
       labelled[labelled.length - 1] = { ...one, labels }
     } catch (cause) {
@@ -115,7 +115,7 @@ export async function lookAtVolumes(
     channels,
     modalities,
     orientations: tally(seen.map(({ affine }) => axcodes(affine))),
-    shape: rangeOf(seen.map((one) => orientedGrid(one, 'RAS').shape)),
+    shape: wholeNumbers(rangeOf(seen.map((one) => orientedGrid(one, 'RAS').shape))),
     spacing_mm: rangeOf(
       seen.map((one) => voxelSizes(orientedGrid(one, 'RAS').affine).map(rounded) as unknown as Triple),
     ),
@@ -161,8 +161,17 @@ function rangeOf(triples: readonly Triple[]): TripleRange {
   return { min: along('min'), median: along('median'), max: along('max') }
 }
 
+/** Voxels: between two cases there is no half of one. */
+const wholeNumbers = ({ min, median, max }: TripleRange): TripleRange => ({
+  min,
+  median: median.map(Math.round) as unknown as Triple,
+  max,
+})
+
 function span(values: readonly number[]): { min: number; median: number; max: number } | null {
   if (values.length === 0) return null
   const sorted = [...values].sort((a, b) => a - b)
-  return { min: sorted[0]!, median: sorted[sorted.length >> 1]!, max: sorted.at(-1)! }
+  const half = sorted.length >> 1
+  const median = sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
+  return { min: sorted[0]!, median: Number(median.toPrecision(6)), max: sorted.at(-1)! }
 }

@@ -29,6 +29,10 @@ export async function choosePackaging(
   io: Io,
 ): Promise<PackageResult | DryRunResult> {
   const { runs, onnx, verify, out } = request
+  if (verify?.startsWith('--'))
+    throw new UserError(
+      '--verify takes the folder of the package.\n  do: write "fiducial package --verify <package> --data <recipe>".',
+    )
   const doors = [runs[0], onnx, verify].filter((one) => one !== undefined)
   if (doors.length !== 1)
     throw new UserError(

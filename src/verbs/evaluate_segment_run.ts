@@ -70,6 +70,7 @@ export async function evaluateSegmentRun(
     io.log(`Segmenting the ${part} split with step ${run.best?.step}`)
     const cases = await predictedPart(run, part, folder, { mirror: tried, checkpoint: 'best' }, io)
     const inference = fixed ?? (await chooseInference(cases, config, run.config, tried))
+    if (fixed === null) for (const reason of inference.reasons) io.log(`auto: evaluate.${reason}`)
     const { measured, masks, digest } = await measureAll(run, part, cases, inference, config, io)
     const evaluation: SegmentEvaluation = {
       ...evaluateSegments(measured, {

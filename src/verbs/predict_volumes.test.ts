@@ -126,6 +126,23 @@ test('channel files with a gap in their numbers are listed as failed, and stop n
   assert.match(failed[0]!.reason, /there is none for _0001/)
 })
 
+test('a folder of two series and a broken file: both are segmented, and the broken one is listed by its own name', async () => {
+  const one = obliqueSeries().files
+  const two = obliqueSeries({ SeriesInstanceUID: '1.2.3.77' }).files
+  const dir = await folder('flat', [...one, ...two, one[0]!.subarray(0, 300)])
+  const { predictions, failed } = await predict(pkg, [dir], { out: join(scratch, 'out-flat') }, quietIo())
+  assert.deepEqual(
+    predictions.map(({ file }) => file),
+    [join(dir, '0.dcm'), join(dir, '10.dcm')],
+  )
+  assert.deepEqual(
+    failed.map(({ file }) => file),
+    [join(dir, `${one.length + two.length}.dcm`)],
+  )
+  const alone = await predict(pkg, [join(dir, '0.dcm')], {}, quietIo())
+  assert.equal(alone.failed[0]!.file, join(dir, '0.dcm'))
+})
+
 test('a package of 2D images writes grey PNG masks of the size of each image, and counts pixels', async () => {
   const images = join(scratch, 'pkg-images')
   await writeTinySegmenter(images, TINY_IMAGE)
@@ -152,6 +169,21 @@ test('a package of 2D images writes grey PNG masks of the size of each image, an
     const body = raster.data.filter((value) => value === 2).length
     assert.deepEqual([areas_px!.body, volumes_ml, decisions.body], [body, undefined, body > 0])
   }
+  const broken = await folder(
+    'broken',
+    [new Uint8Array(0), new TextEncoder().encode('text '.repeat(99))],
+    '.png',
+  )
+  await writeFile(join(broken, 'IM1'), obliqueSeries().files[0]!)
+  const refused = await predict(images, [broken], {}, quietIo())
+  assert.deepEqual(
+    refused.failed.map((one) => [one.file, one.reason.split(/[.;(]/)[0]!.trim()]),
+    [
+      [join(broken, '0.png'), 'The file is empty'],
+      [join(broken, '1.png'), 'The file is text, not an image'],
+      [join(broken, 'IM1'), 'The file is DICOM'],
+    ],
+  )
   const [header] = parse(await readFile(join(out, 'volumes.csv'))) as string[][]
   assert.ok(header!.includes('body_px') && !header!.includes('body_ml'))
   const picture = await predict(pkg, [join(dir, 'one.png')], {}, quietIo())

@@ -36,7 +36,7 @@ export function packageCommand(): Command {
       new Option('--onnx <file>', 'package this ONNX model of another tool'),
       new Option('--preprocess <yaml>', 'with --onnx: how it wants its images'),
       new Option('--reference <csv>', 'with --onnx: files with the scores that it gave where it was trained'),
-      new Option('--verify <package>', 'measure this package again; writes nothing'),
+      new Option('--verify <package>', 'measure the package in this folder again; writes nothing'),
     ],
     async action({ args: runs, flags, io }) {
       const { choosePackaging } = await import('../../verbs/choose_packaging.ts')
@@ -46,10 +46,22 @@ export function packageCommand(): Command {
     attention: (result) =>
       'dry_run' in result || result.certificate.passed
         ? null
-        : 'The certificate failed: this package does not compute what was measured. Do not use it; ' +
-          'the checks marked FAILED say where it differs.\n' +
-          '  do: for a model of another tool, docs/guides/models_of_other_tools.md lists the usual culprits.',
+        : (onlyAbsent(result.certificate) ??
+          'The certificate failed: this package does not compute what was measured. Do not use it; ' +
+            'the checks marked FAILED say where it differs.\n' +
+            '  do: for a model of another tool, docs/guides/models_of_other_tools.md lists the usual culprits.'),
   })
+}
+
+/** What failed is that files were not found, which says nothing about the package; null where something else did. */
+function onlyAbsent({ checks }: PackageResult['certificate']): string | null {
+  const failed = checks.filter(({ passed }) => !passed)
+  const [absent] = failed
+  if (failed.length !== 1 || absent!.name !== 'validation_files_absent') return null
+  return (
+    `${absent!.value} of the files that the certificate names were not found in the data of the recipe; all that could be measured passed.\n` +
+    '  do: give --data a recipe of the data set that the package was validated on.'
+  )
 }
 
 function certificateText({ package_dir, certificate: { passed, checks } }: PackageResult): string {

@@ -75,10 +75,15 @@ function refuseMixed({ dryRun, slice, update, merge, verify }: Own & { dryRun: b
 /** Files left out within `data.max_quarantined`: the set is there, but someone should look. */
 function attentionText(result: Result): string | null {
   const set = 'dry_run' in result ? null : 'slice' in result ? result.set : result
-  const left = set?.quarantined.length ?? 0
+  return set === null ? null : quarantineText(set)
+}
+
+/** Null where every case could be read. */
+export function quarantineText({ quarantined, out }: PrepareResult): string | null {
+  const left = quarantined.length
   return left === 0
     ? null
-    : `The set is made without ${left} ${left === 1 ? 'case' : 'cases'} whose file could not be read.\n` +
+    : `The set is made without ${left} ${left === 1 ? 'case' : 'cases'} whose file could not be read; ${out}/quarantine.jsonl says which and why.\n` +
         '  do: mend the files and run prepare again with --update, or leave them out of the table.'
 }
 

@@ -5,6 +5,7 @@ import type { DryRunResult, RunResult } from '../../schema/results.ts'
 import { segmentSummaryLines, summaryLines } from '../../verbs/evaluation_text.ts'
 import { openedText } from '../../verbs/opened_text.ts'
 import { command } from '../command.ts'
+import { quarantineText } from './prepare.ts'
 import { dryRunText, trainLine } from './train.ts'
 
 export function runCommand(): Command {
@@ -38,14 +39,21 @@ export function runCommand(): Command {
       return run(loaded, options, io)
     },
     print: (result) => ('dry_run' in result ? dryRunText(result) : runText(result)),
-    attention: (result) =>
-      'dry_run' in result || result.package.certificate.passed
-        ? null
-        : `The certificate failed: ${result.package.certificate.checks
-            .filter((check) => !check.passed)
-            .map((check) => `${check.name} ${check.value} (limit ${check.limit})`)
-            .join('; ')}\n  do: do not serve this package; see ${result.package_dir}/certificate.json`,
+    attention: (result) => ('dry_run' in result ? null : attentionText(result)),
   })
+}
+
+function attentionText({ prepare, package: { certificate }, package_dir }: RunResult): string | null {
+  const texts = [
+    quarantineText(prepare),
+    certificate.passed
+      ? null
+      : `The certificate failed: ${certificate.checks
+          .filter((check) => !check.passed)
+          .map((check) => `${check.name} ${check.value} (limit ${check.limit})`)
+          .join('; ')}\n  do: do not serve this package; see ${package_dir}/certificate.json`,
+  ].filter((text) => text !== null)
+  return texts.length === 0 ? null : texts.join('\n')
 }
 
 function runText(result: RunResult): string {
