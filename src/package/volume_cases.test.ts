@@ -100,7 +100,8 @@ test('cases of one name keep the name of their folder', () => {
     found.map(({ case_id }) => case_id),
     ['x_p_1', 'y_p_1', 'a.png', 'a.jpg'],
   )
-  const series = [dicom('a/t1/1'), dicom('b/t1/1'), dicom('b/t1/2'), plain('b/t1.nii')]
+  const within = (path: string) => ({ ...dicom(path), root: '.' })
+  const series = [within('a/t1/1'), within('b/t1/1'), within('b/t1/2'), plain('b/t1.nii')]
   assert.deepEqual(
     volumeCases(series, 1).map(({ case_id }) => case_id),
     ['t1.nii', 'a_t1', 'b_t1'],

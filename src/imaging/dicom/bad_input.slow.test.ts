@@ -22,7 +22,7 @@ test('whatever bytes change, a DICOM file becomes pixels or an ImageError, soon,
   for (let round = 0; round < ROUNDS; round++) {
     const { name, bytes } = files[round % files.length]!
     const mutated = mutate(new Uint8Array(bytes), next)
-    const start = performance.now()
+    const start = process.cpuUsage()
     try {
       const { data } = await decodePixels(readDicomInstance(mutated).file)
       assert.ok(data.length > 0)
@@ -31,7 +31,9 @@ test('whatever bytes change, a DICOM file becomes pixels or an ImageError, soon,
       if (!(error instanceof ImageError)) throw new Error(`round ${round}, ${name}`, { cause: error })
       counts.refused++
     }
-    const milliseconds = performance.now() - start
+    // Of this process: what else the machine does is not the decoder's.
+    const { user, system } = process.cpuUsage(start)
+    const milliseconds = (user + system) / 1000
     if (milliseconds > slowest.milliseconds) slowest = { milliseconds, name, round }
   }
   assert.ok(slowest.milliseconds < 2000, JSON.stringify(slowest))
