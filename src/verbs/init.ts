@@ -62,19 +62,10 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
   const labelled = await sniffLabelledVolumes(target, io.signal)
   if (labelled !== null) return draftLabelled(labelled, target, recipe)
   const sniffed = await sniff(target)
-  const { data, source, found, unsure } = sniffed
   const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : sniffed.root)
   return {
     name,
-    source: source.kind,
-    synthetic: data.synthetic,
-    cases: data.cases.length,
-    patients: new Set(data.cases.map((c) => c.patient_id)).size,
-    labels: labelCounts(data, sniffed.labels),
-    skipped: data.skipped.length,
-    recognised: [...found, describePixels(sniffed)],
-    please_check: unsure,
-    warnings: data.warnings,
+    ...whatWasFound(sniffed, sniffed.labels, describePixels(sniffed)),
     text: draftRecipe(sniffed, {
       name,
       root: rootFrom(recipe, sniffed.root),
@@ -83,20 +74,31 @@ async function draftFrom(target: string, recipe: string, io: Io): Promise<Draft>
   }
 }
 
-function draftVolumes(sniffed: SniffedVolumes, recipe: string): Draft {
-  const { data, source, look, found, unsure, root } = sniffed
-  const name = recipeName(root)
+/** What of a draft is said alike of images and of volumes. */
+function whatWasFound(
+  { data, source, found, unsure }: Pick<Sniffed, 'data' | 'found' | 'unsure'> & { source: { kind: string } },
+  labels: readonly string[],
+  description: string,
+): Omit<Draft, 'name' | 'text'> {
   return {
-    name,
     source: source.kind,
     synthetic: data.synthetic,
     cases: data.cases.length,
     patients: new Set(data.cases.map((c) => c.patient_id)).size,
-    labels: labelCounts(data, data.labels),
+    labels: labelCounts(data, labels),
     skipped: data.skipped.length,
-    recognised: [...found, describeGrids(look)],
+    recognised: [...found, description],
     please_check: unsure,
     warnings: data.warnings,
+  }
+}
+
+function draftVolumes(sniffed: SniffedVolumes, recipe: string): Draft {
+  const { root } = sniffed
+  const name = recipeName(root)
+  return {
+    name,
+    ...whatWasFound(sniffed, sniffed.data.labels, describeGrids(sniffed.look)),
     text: draftVolumeRecipe(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
   }
 }
@@ -106,19 +108,11 @@ async function draftLabelled(
   target: string,
   recipe: string,
 ): Promise<Draft> {
-  const { data, source, look, found, unsure, root, labels } = sniffed
+  const { root } = sniffed
   const name = recipeName((await stat(target)).isDirectory() ? resolve(target) : root)
   return {
     name,
-    source: source.kind,
-    synthetic: data.synthetic,
-    cases: data.cases.length,
-    patients: new Set(data.cases.map((c) => c.patient_id)).size,
-    labels: labelCounts(data, labels),
-    skipped: data.skipped.length,
-    recognised: [...found, describeGrids(look)],
-    please_check: unsure,
-    warnings: data.warnings,
+    ...whatWasFound(sniffed, sniffed.labels, describeGrids(sniffed.look)),
     text: draftLabelledVolumes(sniffed, { name, root: rootFrom(recipe, root), schema: schemaFrom(recipe) }),
   }
 }
